@@ -1,0 +1,311 @@
+"""What every command shares: exit codes, messages, how answers are printed, how input is parsed.
+
+Importing this module loads click and nothing heavier; numpy and rich arrive when a command runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from packing.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+OK, DISAGREED, BAD_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
+BROKEN_PIPE = 141  # as a shell reports it: whoever read our output had enough
+BUG = 70  # EX_SOFTWARE: an exception nobody foresaw
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# Messages: standard error, one line each.
+
+
+def note(message: str) -> None:
+    """One line on standard error, whatever line breaks the message holds."""
+    click.echo(" ".join(message.split()), err=True)
+
+
+def fail(message: str, code: int) -> int:
+    """Say why on one line; the exit code is returned."""
+    note(f"packing: {message}")
+    return code
+
+
+# Answers: standard output.
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: arrays as lists, numbers that are not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a JSON answer")
+
+
+def emit(
+    answer: Mapping[str, Any],
+    as_json: bool,
+    tables: Callable[[dict[str, Any]], Iterator[RenderableType]],
+) -> None:
+    """Print an answer: one JSON object, or tables for people."""
+    values = plain(answer)
+    if as_json:
+        _print(json.dumps(values, allow_nan=False) + "\n")
+    else:
+        from rich.console import Group
+        from rich.measure import Measurement
+
+        out = console(sys.stdout)
+        width, wide = out.width, out.options.update(max_width=1000)
+        with out.capture() as captured:
+            for table in tables(values):
+                # Facts are folded to the width there is; a grid, whose numbers rich would cut
+                # short, takes the width it needs.
+                grown = isinstance(table, Group)
+                needed = Measurement.get(out, wide, table).maximum if grown else 0
+                out.width = max(width, needed)
+                out.print(table)
+        # Tables are padded to their width: blanks at line ends are no part of the answer.
+        _print("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _print(text: str) -> None:
+    """Write to standard output now, so that a full disk is noticed while it can be told."""
+    if sys.stdout is None:
+        raise BadInput("standard output is closed: there is nowhere to print the answer")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"the answer cannot be printed: {reason} on standard output") from None
+
+
+def silence_stdout() -> None:
+    """Python flushes standard output once more at exit; that must not complain a second time."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def console(file: Any) -> Console:
+    """A rich console that colours on terminals only, and honours NO_COLOR."""
+    from rich.console import Console
+
+    terminal = bool(getattr(file, "isatty", lambda: False)())
+    coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Console(
+        file=file,
+        force_terminal=terminal,
+        color_system="auto" if coloured else None,
+        width=None if terminal or os.environ.get("COLUMNS") else 100,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
+    """Name and value, one pair a line."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value)
+    return table
+
+
+def grid(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str] = ()
+) -> RenderableType:
+    """A table with a header; columns hold numbers (right-aligned) unless named in ``words``."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        justify: Any = "left" if name in words else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in words)
+    for row in rows:
+        table.add_row(*row)
+    # A title of the table itself would be folded to the table's width.
+    return Group(Text(""), Text(title, style="bold"), table)
+
+
+def number(value: float | None, digits: int = 10) -> str:
+    """A number for people; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[str, float], None] | None]:
+    """A callback ``progress(stage, fraction)`` drawn as a bar, with an estimate of the stage's end.
+
+    It draws on standard error; None where that is no terminal, so that logs stay readable.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as bars
+
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TimeRemainingColumn(),
+        console=console(sys.stderr),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(title, total=1.0)
+        current = ""
+
+        def progress(stage: str, fraction: float) -> None:
+            nonlocal current
+            if stage != current:
+                current = stage
+                bar.reset(task, description=f"{title}: {stage}")
+            bar.update(task, completed=min(max(float(fraction), 0.0), 1.0))
+
+        yield progress
+
+
+# Input: types of options that answer in the project's own words.
+
+
+class Whole(click.ParamType):  # type: ignore[type-arg]
+    """A whole number of at least ``least``."""
+
+    name = "whole number"
+
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            whole = int(value)
+        except (TypeError, ValueError):
+            whole = self.least - 1
+        if whole < self.least:
+            kind = "a positive whole number" if self.least == 1 else "a whole number >= 0"
+            first = ", ".join(str(self.least + i) for i in range(3))
+            raise BadInput(f"{_called(param)} = {value!r} is not {kind}: give {first}, ...")
+        return whole
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """One number, or several with commas between them; a tuple of floats."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            raise BadInput(
+                f"{_called(param)} = {value!r} is not numeric: "
+                "give a number, or several with commas between them as in 0.1,0.2"
+            ) from None
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """One number."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise BadInput(f"{_called(param)} = {value!r} is not a number: give one") from None
+
+
+def _called(param: click.Parameter | None) -> str:
+    return "value" if param is None else max(param.opts, key=len).lstrip("-")
+
+
+def options(*declared: Callable[[F], F]) -> Callable[[F], F]:
+    """Several click options as one decorator, in the order written."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(declared):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+class Verb(click.Command):
+    """A command whose help is the docstring of the verb it calls, with command line examples.
+
+    The docstring is read from the source without importing it: help must not wait for scipy.
+    """
+
+    def __init__(self, *args: Any, verb: str, examples: str, note: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verb = verb
+        self.note = note
+        self.examples = inspect.cleandoc(examples)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        opening = docstring_opening(self.verb) or [self.help or ""]
+        for paragraph in [*opening, *filter(None, [self.note])]:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(paragraph)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in self.examples.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def docstring_opening(verb: str) -> list[str]:
+    """Paragraphs of a numpydoc docstring up to its first section, of "module:function"."""
+    module, _, function = verb.partition(":")
+    try:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            return []
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ImportError):
+        return []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            opening = re.split(r"\n[A-Z][A-Za-z ]*\n-{3,}\n", ast.get_docstring(node) or "")[0]
+            text = opening.replace("``", "").strip()
+            return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return []

@@ -15,7 +15,9 @@ from theory.loss import engine
 from theory.rows.patterns import on_off, pattern_weights
 from theory.search import Shape, descend
 
-_STEP = 4e-6  # of the Hessian's central differences: balances eps / h against h^2
+# Steps of the Hessian's central differences: the first balances eps / h against h^2; finer ones are
+# for small S, where the curvature by a bias jumps by a factor 1 / S at a bias near 0.
+_STEPS = (4e-6, 3e-8, 5e-10)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +80,12 @@ class Problem:
         """Eigenvalues below this fraction of the largest cannot be told from zero."""
         return 1e-12 if self.enumerable else 4e-9
 
-    def hessian(self, theta: Float) -> Float:
+    def hessian(self, theta: Float, step: float = _STEPS[0]) -> Float:
         """Hessian (p, p) at theta (p,): exact over patterns, else differences of the gradient."""
         if self.enumerable:
             return self._pattern_hessian(theta)
         p = theta.size
-        h = _STEP * max(1.0, float(np.max(np.abs(theta))))
+        h = step * max(1.0, float(np.max(np.abs(theta))))
         shifts = h * np.eye(p)
         _, grad = self(np.concatenate([theta + shifts, theta - shifts]))
         H = (grad[:p] - grad[p:]) / (2.0 * h)
@@ -162,12 +164,12 @@ def polish(problem: Problem, theta: Float, iterations: int = 30) -> Polished:
     eigenvalues = np.zeros(0)
     noise = problem.hessian_noise
     here: Float = np.full_like(theta, np.inf)  # where the eigenvalues were taken
-    escapes = 0
+    escapes, finer = 0, 0
     fresh = True
     for _ in range(iterations):
         norm = float(np.linalg.norm(g))
         if fresh:
-            eigenvalues, vectors = _modes(problem, theta)
+            eigenvalues, vectors = _modes(problem, theta, _STEPS[finer])
             here = theta
         tiny = _flatness(eigenvalues, noise)
         if norm <= 2e-15 * problem.scale:
@@ -199,7 +201,9 @@ def polish(problem: Problem, theta: Float, iterations: int = 30) -> Polished:
                 theta, f, g = _escape(problem, theta, f, vectors[:, 0])
                 continue
             if fresh:
-                break
+                finer += 1
+                if problem.enumerable or finer == len(_STEPS):
+                    break
             fresh = True
             continue
         theta, f, g = best
@@ -211,9 +215,9 @@ def polish(problem: Problem, theta: Float, iterations: int = 30) -> Polished:
     return Polished(theta, float(f), float(np.linalg.norm(g)), eigenvalues, flat, noise)
 
 
-def _modes(problem: Problem, theta: Float) -> tuple[Float, Float]:
+def _modes(problem: Problem, theta: Float, step: float = _STEPS[0]) -> tuple[Float, Float]:
     """Hessian eigenvalues (ascending) and eigenvectors on the complement of the rotations."""
-    H = problem.hessian(theta)
+    H = problem.hessian(theta, step)
     turn = problem.rotations(theta)
     if turn.shape[1]:
         basis = np.linalg.qr(np.concatenate([turn, np.eye(theta.size)], axis=1))[0]

@@ -362,7 +362,7 @@ def describe(problem: Problem, found: Found) -> Optimum:
     W, b = (q[0] for q in problem.shape.split(point.theta[None]))
     counted = features.importance > 0.0
     named = name_of(np.where(counted, W, 0.0), b)
-    settled = 1e-10 if point.spectrum.size else 1e-6  # without a Hessian descent ends earlier
+    settled = 1e-9 if point.spectrum.size else 1e-6  # without a Hessian descent ends earlier
     if point.gradient_norm > settled * problem.scale or not point.stable:
         status = "unsettled"
     elif point.flat:

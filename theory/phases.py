@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from packing.recognise import name_of
+from packing.recognise import Named, name_of
 from theory.exact import Polished, Problem, polish
 from theory.features import Binary, Features, Float, Law, law_named, probabilities, whole
 from theory.optimum import Progress, minima, minima_on_grid, settle
@@ -148,10 +149,23 @@ class _Search:
         f = self.problem.at(S).features
         return float(f.importance @ f.variance)
 
-    def point(self, S: float, found: Polished) -> _Point:
-        W, b = (q[0] for q in self.problem.shape.split(found.theta[None]))
+    def named(self, theta: Float, tolerance: float = 1e-6) -> Named:
+        W, b = (q[0] for q in self.problem.shape.split(theta[None]))
         counted = np.where(self.problem.features.importance > 0.0, W, 0.0)
-        named = name_of(counted, b)
+        return name_of(counted, b, tolerance=tolerance)
+
+    def changes(self, S: float, a: _Point, lo: _Point, hi: _Point, b: _Point) -> bool:
+        """Whether the name really changes at S on one branch.
+
+        A slight irregularity that fades with S falls below the recogniser's tolerance somewhere;
+        a little away from that S a tenfold tolerance sees no change, from a real one it does.
+        """
+        below = self.follow(max(a.S, 0.98 * S), lo)
+        above = self.follow(min(b.S, 1.02 * S), hi)
+        return self.named(below.theta, 1e-5).name != self.named(above.theta, 1e-5).name
+
+    def point(self, S: float, found: Polished) -> _Point:
+        named = self.named(found.theta)
         return _Point(S, found.theta, found.value, named.name, named.represented)
 
     def follow(self, S: float, start: _Point) -> _Point:
@@ -346,14 +360,14 @@ def _between(search: _Search, a: _Point, b: _Point, depth: int) -> list[_Rung]:
     # Branches that merge meet at equal slopes: the change is continuous.
     order = "first" if search.slope_jump(S, lo, hi) > _JUMP else "continuous"
     rungs = []
-    if lo.name != hi.name or order == "first":
+    if order == "first" or (lo.name != hi.name and search.changes(S, a, lo, hi, b)):
         bracket = _bracket(lo, hi, S, order)
         known = CriticalSparsity(S, bracket, hi.name, lo.name, order, lo.value)
         rungs.append(_Rung(known, lo, hi))
     # Either branch may also have changed its name on the way.
-    if a.name != lo.name:
+    if a.name != lo.name and lo.S < b.S:
         rungs += _between(search, a, lo, depth + 1)
-    if b.name != hi.name:
+    if b.name != hi.name and hi.S > a.S:
         rungs += _between(search, hi, b, depth + 1)
     return rungs
 
@@ -412,13 +426,16 @@ def _assemble(search: _Search, points: list[_Point], rungs: list[_Rung], S_min: 
     problem = search.problem
     f, shape = problem.features, problem.shape
     edges = [1.0, *[r.known.S for r in rungs], S_min]
+    # where branches are computed for pictures: the grid, the changes, and between
+    drawn = sorted({q.S for q in points} | set(edges[1:-1]))
+    drawn = sorted(set(drawn) | {0.5 * (x + y) for x, y in pairwise(drawn)})
     branches, spans = [], []
     for k in range(len(edges) - 1):
         high, low = edges[k], edges[k + 1]
         near = [*([rungs[k - 1].lo] if k else []), *([rungs[k].hi] if k < len(rungs) else [])]
         member = _member(search, points, near, low, high)
         spans.append((low, high, member.represented))
-        branches.append(_branch(search, points, member, low, high))
+        branches.append(_branch(search, drawn, member, low, high))
     represented: list[tuple[float, float, int]] = []
     for low, high, count in spans:
         if represented and represented[-1][2] == count:
@@ -468,10 +485,9 @@ def _member(
 
 
 def _branch(
-    search: _Search, points: list[_Point], member: _Point, low: float, high: float
+    search: _Search, grid: list[float], member: _Point, low: float, high: float
 ) -> Phase:
-    """The branch of `member` over its interval and a few grid points beyond."""
-    grid = [q.S for q in points]
+    """The branch of `member` over its interval and a few points beyond."""
     kept = [member]
     for direction in (1, -1):
         here = member
@@ -484,7 +500,7 @@ def _branch(
             kept.append(moved)
             here = moved
             beyond += not low < S < high
-            if beyond == 4:
+            if beyond == 8:
                 break
     kept.sort(key=lambda q: q.S)
     W, b = (q[0] for q in search.problem.shape.split(member.theta[None]))

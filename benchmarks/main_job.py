@@ -80,8 +80,8 @@ def monte_carlo(rows: list[str]) -> None:
         rows.append(
             f"| loss ({n}, {d}) {law}, S = {S}, to {bound:.0e} | {1e3 * seconds:.2f} ms | "
             f"Monte Carlo, {count} samples: {1e3 * sampled:.0f} ms, to {spread / count**0.5:.0e} "
-            f"({off:.1f} standard errors off) | {need:.0e} samples, {need / count * sampled:.0e} s, "
-            "for the same accuracy |"
+            f"({off:.1f} standard errors off) | {need:.0e} samples, "
+            f"{need / count * sampled:.0e} s, for the same accuracy |"
         )
 
 

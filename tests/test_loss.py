@@ -2,12 +2,10 @@
 
 Tolerances are fixed here, before any run:
 
-- binary and uniform, n <= 12: 1e-10 L + 1e-14 sum_i I_i (E x_i^2 + E z_i^2). The second term is
+- n <= 12: 1e-10 L + 1e-14 sum_i I_i (E x_i^2 + E z_i^2). The second term is
   what rounding of doubles alone costs, about 45 units in the last place of the terms added.
-- exponential: 1e-7 L + 1e-11 of the same sum, an integral truncated to that accuracy.
 - n > 12: 1e-7 L + 1e-13 of the same sum: more terms are added.
-- gradient: 1e-7 of its norm, W and b apart, and 1e-12 of its natural scale (where it vanishes;
-  exponential: 1e-10).
+- gradient: 1e-7 of its norm, W and b apart, and 1e-12 of its natural scale (where it vanishes).
 - the reported error bound: no slack at all, the reference is exact.
 """
 
@@ -89,8 +87,6 @@ def computed(name: str, law: str) -> Loss:
 
 def tolerances(law: str, n: int) -> tuple[float, float]:
     """Relative part, and part of sum_i I_i (E x_i^2 + E z_i^2)."""
-    if law == "exponential":
-        return 1e-7, 1e-11
     return (1e-7, 1e-13) if n > 12 else (1e-10, 1e-14)
 
 
@@ -230,7 +226,7 @@ def gradient_disagreements(found: Loss, item: Case, law: str, relu: bool = True)
     second = float(np.max(features_of(item, law).second))
     natural_b = np.sqrt(scale * item.importance.max())
     natural_W = n * np.max(np.abs(item.W)) * natural_b * np.sqrt(second)
-    vanishing = 1e-10 if law == "exponential" else 1e-12
+    vanishing = 1e-12
     out = []
     for place, reference in zip(where, differences, strict=True):
         if isinstance(reference, str):
@@ -253,14 +249,20 @@ def gradient_disagreements(found: Loss, item: Case, law: str, relu: bool = True)
 
 @pytest.mark.parametrize(
     "law,item",
-    # The integrals of the exponential law take the longest: every third case, to save time.
-    [(law, item) for law in LAWS for item in CASES[:: 3 if law == "exponential" else 1]],
+    # The reference of the exponential law takes the longest: every third case, to save time, and
+    # none below 1e-100, where its exact differences drown in their own step.
+    [
+        (law, item)
+        for law in LAWS
+        for item in CASES[:: 3 if law == "exponential" else 1]
+        if law != "exponential" or not np.any((item.W != 0.0) & (np.abs(item.W) < 1e-100))
+    ],
     ids=str,
 )
 def test_gradient_agrees_with_exact_differences(law: str, item: Case) -> None:
     found = computed_of(item, law, gradient=True)
     assert gradient_disagreements(found, item, law) == []
-    assert found.total == pytest.approx(computed(item.name, law).total, rel=1e-7, abs=1e-300)
+    assert abs(found.total - computed(item.name, law).total) <= 2.0 * found.error_bound
 
 
 @EVERY_LAW
@@ -355,7 +357,7 @@ def drawn(seed: int, n: int, d: int, S: float) -> Case:
 
 def near(law: str, found: float, expected: float, floor: float) -> bool:
     """Equal in exact arithmetic, computed twice by the same route from rounded inputs."""
-    relative = 2e-7 if law == "exponential" else 2e-10
+    relative = 2e-10
     return abs(found - expected) <= relative * abs(expected) + 1e-13 * floor
 
 
@@ -417,7 +419,7 @@ def test_orthogonal_blocks_add(
     assert np.allclose(
         whole.per_feature,
         np.concatenate([part.per_feature for part in parts]),
-        rtol=2e-7 if law == "exponential" else 2e-10,
+        rtol=2e-10,
         atol=1e-13 * floor,
     )
 

@@ -26,10 +26,12 @@ Complex = NDArray[np.complex128]
 class Law(Protocol):
     """The law of a feature's value given that the feature is on.
 
-    A new law needs these seven members and nothing else; no solver is touched. Two more make its
+    A new law needs these seven members and nothing else; no solver is touched. Three more make its
     losses faster to evaluate, with smaller error bounds: ``tail(t, order)``, E[x^order 1(x > t)]
     for orders 0 to 3 (patterns with one feature on are then taken exactly), and, where the law has
-    a density, ``decay(t, order)``, a decreasing bound on |E[x^order exp(i t x)]|, orders 0 and 1.
+    a density, ``decay(t, order)``, a decreasing bound on |E[x^order exp(i t x)]|, orders 0 and 1;
+    ``sector = True`` says that the transform is analytic off the positive real axis and bounded by
+    a power there (a gamma law, not a bounded one), which the fast contour engine needs.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Exponential:
     second = 2.0
     upper = math.inf
     strip = (-math.inf, 1.0)
+    sector = True
 
     def transform(self, s: Complex, order: int = 0) -> Complex:
         return math.factorial(order) / (1.0 - np.asarray(s, dtype=np.complex128)) ** (order + 1)

@@ -2,8 +2,8 @@
 
 L = sum_i I_i E[(x_i - ReLU(W_i.Wx + b_i))^2] needs one row of the Gram matrix at a time, so this
 module only prepares the rows, picks an engine and adds up. Which engine answered is part of the
-answer: `patterns` and `vertices` are exact up to rounding, `transform` integrates a transform and
-bounds what it leaves out, `linear` is exact. Every route carries an error bound through.
+answer: `patterns` and `vertices` are exact up to rounding, `contour` and `transform` integrate a
+transform and bound what they leave out, `linear` is exact. Every route carries an error bound.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from packing.errors import BadInput
 from theory.features import Binary, Features, Float, Law, Uniform
-from theory.rows import EPS, RowLoss, linear, patterns, transform, vertices
+from theory.rows import EPS, RowLoss, contour, linear, patterns, transform, vertices
 
 _VERTICES_FASTER = 11  # n up to which the vertex sum beats the transform, with gradient
 _EXACT_WORK = 200_000  # n * n * d up to which constants are folded in rational arithmetic
@@ -39,7 +39,7 @@ class Loss:
     per_feature : (n,) array
         Contribution of each feature to the total, importance included.
     method : str
-        The engine that answered: patterns, vertices, transform or linear.
+        The engine that answered: patterns, vertices, contour, transform or linear.
     grad_W, grad_b : (d, n) and (n,) arrays or None
         Gradient of the total.
     solo : (n,) array
@@ -96,8 +96,10 @@ def loss(
     Notes
     -----
     Binary law up to n = 20 and uniform law up to n = 16: exact sums, proved up to the rounding
-    that ``error_bound`` holds. Otherwise the transform integral (Pinelis, arXiv 1603.07365) with
-    its few-on patterns taken out, bounded a posteriori. Derivations in docs/theory.md, section 2.
+    that ``error_bound`` holds. Laws with ``sector`` (exponential): a bent contour that converges
+    geometrically, its bound numerical. Otherwise the transform integral (Pinelis, arXiv
+    1603.07365) with its few-on patterns taken out, bounded a posteriori. Derivations in
+    docs/theory.md, sections 2 to 4.
     At a kink (z exactly 0 with positive chance) the derivative of ReLU is taken as 0.
     """
     W, b = checked(W, b, features.n)
@@ -179,6 +181,8 @@ def engine(
     most = vertices.MAX_FEATURES if bounds else _VERTICES_FASTER
     if isinstance(law, Uniform) and n <= most:
         return "vertices", vertices.rows(A, b, own, p, gradient, bounds)
+    if getattr(law, "sector", False):
+        return "contour", contour.rows(A, b, own, p, law, gradient, bounds)
     return "transform", transform.rows(A, b, own, p, law, gradient, rtol)
 
 

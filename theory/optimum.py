@@ -223,11 +223,12 @@ def minima(
         run(kicks(rng, shape, theta[order], max(4, count // 3)), "broken copies")
     theta, value = _pooled(batches)
     rough_ends = theta[:count]
-    slow = not isinstance(features.law, (Binary, Uniform))  # only the transform engine serves it
+    # such laws are served by the transform engine alone
+    slow = not isinstance(features.law, (Binary, Uniform)) and not hasattr(features.law, "sector")
     width = 10 if cloud.exact else int(np.clip(6000 // n**3, 2, 2 if slow else 32))
     theta = theta[_distinct(value, 1e-8 if cloud.exact else 1e-5, width)]
     known, independent = len(theta), np.zeros(len(theta), dtype=bool)
-    if isinstance(features.law, Uniform) and n <= 8:
+    if not (cloud.exact or slow) and n <= 8:
         # where the landscape is flat (S near 1) the sample misleads: some starts skip it
         raw = random_starts(rng, shape, min(24, 6 * n))
         theta = np.concatenate([theta, raw, block_starts(rng, shape, min(40, 10 * n))])

@@ -243,7 +243,8 @@ def _trapezoid(
     part = on[:, :, None] * _transform(law, argument, 0)
     factor = off[:, :, None] + part
     # prod of factors = none + some, none the chance that all are off: no subtraction needed
-    none, some = np.ones(len(s)), np.zeros_like(s)
+    none: Float = np.ones(len(s))
+    some: Complex = np.zeros_like(s)
     for j in range(1, n):
         some = some * factor[:, j] + none[:, None] * part[:, j]
         none = none * off[:, j]

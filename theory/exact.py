@@ -188,7 +188,7 @@ def polish(problem: Problem, theta: Float, iterations: int = 30) -> Polished:
         length = float(np.linalg.norm(step))
         step *= min(1.0, 0.5 / max(length, 1e-300))
         best = None
-        for shrink in (1.0, 0.3, 0.1, 0.02, 0.003):
+        for shrink in (1.0, 0.3, 0.1, 0.02, 3e-3, 3e-4, 3e-5):
             trial = theta + shrink * step
             ft, gt = (q[0] for q in problem(trial[None]))
             slack = 4e-15 * problem.scale
@@ -207,6 +207,8 @@ def polish(problem: Problem, theta: Float, iterations: int = 30) -> Polished:
             fresh = True
             continue
         theta, f, g = best
+        if length < 1e-4 and np.linalg.norm(g) > 0.3 * norm and finer < len(_STEPS) - 1:
+            finer += 1  # Newton's method should do better here: the differences straddle a jump
         # near the end the old Hessian still serves (chord steps): one gradient instead of 2p
         fresh = not (length < 1e-4 and np.linalg.norm(g) < 0.05 * norm)
     if not np.allclose(here, theta, rtol=0.0, atol=1e-6):

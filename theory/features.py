@@ -242,6 +242,13 @@ def whole(value: object, name: str) -> int:
     return int(value)
 
 
+def seed_of(value: object) -> int:
+    """A whole number >= 0 to seed a search with, or BadInput."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or int(value) < 0:
+        raise BadInput(f"seed = {value!r} is not a whole number >= 0: give 0, 1, 2, ...")
+    return int(value)
+
+
 def probabilities(S: float | Sequence[float] | Float, n: int) -> Float:
     """S as an (n,) array of activation probabilities in (0, 1], or BadInput."""
     try:

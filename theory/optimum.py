@@ -16,8 +16,8 @@ from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.recognise import Block, name_of
 from theory.exact import Polished, Problem, least_norm, polish
-from theory.features import Binary, Features, Float, Uniform, whole
-from theory.loss import Loss, loss
+from theory.features import Binary, Features, Float, Uniform, seed_of, whole
+from theory.loss import Loss, checked, loss
 from theory.rows.patterns import on_off, pattern_weights
 from theory.search import (
     Real,
@@ -35,6 +35,7 @@ Progress = Callable[[str, float], None]
 #: Statuses of `Optimum`, each with its sentence.
 STATUS = {
     "exact": "known in closed form: every feature has a dimension of its own",
+    "constant": "known in closed form: inputs that never vary are reproduced by biases alone",
     "found-often": "several independent starts reached it and none went lower",
     "found-rarely": "few starts reached it, so a rarer, better optimum is likely: raise --starts",
     "guided": "only starts built from other optima reached it; raise --starts to test it",
@@ -138,12 +139,14 @@ def optimum(
     BadInput
         If d or starts is not a positive whole number.
     """
-    d = whole(d, "d")
+    d, seed = whole(d, "d"), seed_of(seed)
     if starts is not None:
         starts = whole(starts, "starts")
     problem = Problem(features, Shape(features.n, d, bias), relu)
     if d >= features.n:
         return _dedicated(problem)
+    if bias and not np.any(features.importance * features.variance):
+        return _constant(problem)
     found = minima(
         problem,
         seed=seed,
@@ -401,6 +404,14 @@ def _dedicated(problem: Problem) -> Optimum:
     return replace(answer, status="exact", advice=STATUS["exact"])
 
 
+def _constant(problem: Problem) -> Optimum:
+    """Inputs that never vary (binary, S = 1): biases alone reproduce them; loss 0, proved."""
+    W = np.zeros((problem.shape.d, problem.shape.n))
+    theta = problem.shape.join(W[None], problem.features.mean[None])[0]
+    answer = describe(problem, Found(Polished(theta, 0.0, 0.0, np.zeros(0), 0), 1, 1))
+    return replace(answer, status="constant", advice=STATUS["constant"])
+
+
 def _thetas(shape: Shape, guesses: Sequence[tuple[Float, Float]]) -> Float | None:
     if not guesses:
         return None
@@ -410,6 +421,7 @@ def _thetas(shape: Shape, guesses: Sequence[tuple[Float, Float]]) -> Float | Non
                 f"a guess has shapes {np.shape(W)} and {np.shape(b)}: "
                 f"give W ({shape.d}, {shape.n}) and b ({shape.n},)"
             )
+        checked(W, b, shape.n)
     W = np.array([W for W, _ in guesses], dtype=float)
     return shape.join(W, np.array([b for _, b in guesses], dtype=float))
 

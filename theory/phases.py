@@ -15,9 +15,19 @@ from itertools import pairwise
 
 import numpy as np
 
+from packing.errors import BadInput
 from packing.recognise import Named, name_of
 from theory.exact import Polished, Problem, polish
-from theory.features import Binary, Features, Float, Law, law_named, probabilities, whole
+from theory.features import (
+    Binary,
+    Features,
+    Float,
+    Law,
+    law_named,
+    probabilities,
+    seed_of,
+    whole,
+)
 from theory.optimum import Progress, minima, minima_on_grid, settle
 from theory.search import Shape, descend
 
@@ -243,8 +253,12 @@ def ladder(
         Numerical: rungs to 1e-8 in S where branches cross, 1e-5 where the change is continuous;
         that no phase is missing rests on the search (docs/theory.md, section 6).
     """
-    n, d = whole(n, "n"), whole(d, "d")
+    n, d, seed = whole(n, "n"), whole(d, "d"), seed_of(seed)
+    if starts is not None:
+        starts = whole(starts, "starts")
     S_min = float(probabilities(S_min, 1)[0])
+    if S_min > 0.5:
+        raise BadInput(f"S_min = {S_min:g} is out of range: give a number in (0, 0.5]")
     features = Features.of(n, 0.5, law, importance)
     problem = Problem(features, Shape(n, d, bias), relu)
     if d >= n:
@@ -484,9 +498,7 @@ def _member(
     return min((search.follow(S, q) for q in near), key=_value)
 
 
-def _branch(
-    search: _Search, grid: list[float], member: _Point, low: float, high: float
-) -> Phase:
+def _branch(search: _Search, grid: list[float], member: _Point, low: float, high: float) -> Phase:
     """The branch of `member` over its interval and a few points beyond."""
     kept = [member]
     for direction in (1, -1):

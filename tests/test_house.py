@@ -195,7 +195,9 @@ def test_lazy_names_exist(name: str) -> None:
 def readme_commands() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     lines: list[str] = []
-    for block in re.findall(r"^```(?:sh|console|bash|text)?\n(.*?)^```", text, re.M | re.S):
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
+        if language == "python":
+            continue
         for line in block.splitlines():
             words = line.removeprefix("$ ").strip()
             if re.match(r"(packing|make) [a-z]", words):

@@ -16,8 +16,9 @@ from itertools import pairwise
 import numpy as np
 
 from packing.errors import BadInput
-from packing.recognise import Named, name_of
-from theory.exact import Polished, Problem, polish
+from packing.recognise import name_of
+from theory.branches import Point, Rung, Tracker, by_value, changes_between, optima_on
+from theory.exact import Problem
 from theory.features import (
     Binary,
     Features,
@@ -28,16 +29,10 @@ from theory.features import (
     seed_of,
     whole,
 )
-from theory.optimum import Progress, minima, minima_on_grid, settle
-from theory.search import Shape, descend
+from theory.minima import Progress
+from theory.search import Shape
 
 S_TOP_BINARY = 0.995  # at S = 1 binary inputs are constant; all rank-d projections tie to O(1 - S)
-_SAME = 2e-12  # losses this close, relative to ignoring everything, belong to one optimum
-_ANCHORS = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.875, 0.95, 1.0)
-_WIDTH = 1e-10  # brackets of first-order crossings
-_JUMP = 1e-5  # relative jump of dL/dS from which a change counts as first order
-_DEEPEST = 8  # nested third phases
-_SOFT = 1e-7  # brackets of continuous changes: the Hessian is singular at the point itself
 
 
 @dataclass(frozen=True)
@@ -121,104 +116,6 @@ class Ladder:
     advice: str
 
 
-@dataclass(eq=False)
-class _Point:
-    """An optimum at one S."""
-
-    S: float
-    theta: Float
-    value: float
-    name: str
-    represented: int
-
-
-@dataclass(eq=False)
-class _Rung:
-    """A change of phase with the optima just below and just above it."""
-
-    known: CriticalSparsity
-    lo: _Point
-    hi: _Point
-
-
-@dataclass(eq=False)
-class _Search:
-    """What a ladder needs at hand: the problem, and how to follow, search and name."""
-
-    problem: Problem
-    seed: int
-    starts: int
-    report: Progress
-
-    def __post_init__(self) -> None:
-        f = self.problem.features
-        self.exact_surrogate = isinstance(f.law, Binary) and f.n <= 8
-
-    def unit(self, S: float) -> float:
-        """Loss of ignoring everything, what differences of losses are compared with."""
-        f = self.problem.at(S).features
-        return float(f.importance @ f.variance)
-
-    def named(self, theta: Float, tolerance: float = 1e-6) -> Named:
-        W, b = (q[0] for q in self.problem.shape.split(theta[None]))
-        counted = np.where(self.problem.features.importance > 0.0, W, 0.0)
-        return name_of(counted, b, tolerance=tolerance)
-
-    def changes(self, S: float, a: _Point, lo: _Point, hi: _Point, b: _Point) -> bool:
-        """Whether the name really changes at S on one branch.
-
-        A slight irregularity that fades with S falls below the recogniser's tolerance somewhere;
-        a little away from that S a tenfold tolerance sees no change, from a real one it does.
-        """
-        below = self.follow(max(a.S, 0.98 * S), lo)
-        above = self.follow(min(b.S, 1.02 * S), hi)
-        return self.named(below.theta, 1e-5).name != self.named(above.theta, 1e-5).name
-
-    def point(self, S: float, found: Polished) -> _Point:
-        named = self.named(found.theta)
-        return _Point(S, found.theta, found.value, named.name, named.represented)
-
-    def follow(self, S: float, start: _Point) -> _Point:
-        """The optimum at S that the one at start.S turns into."""
-        if start.S == S:
-            return start
-        problem = self.problem.at(S)
-        if problem.shape.size <= 110 and problem.features.n <= 12:
-            return self.point(S, polish(problem, start.theta, 40))
-        return self.point(S, settle(problem, start.theta))
-
-    def fresh(self, S: float, near: list[_Point]) -> _Point:
-        """A global search at S, the given optima among its starts."""
-        guesses = np.array([q.theta for q in near]) if near else None
-        found = minima(
-            self.problem.at(S), seed=self.seed, starts=self.starts, guesses=guesses, keep=2
-        )
-        return self.point(S, found[0].point)
-
-    def same(self, a: _Point, b: _Point) -> bool:
-        """One optimum (up to rotation and relabelling): the losses agree to rounding."""
-        return abs(a.value - b.value) <= _SAME * self.unit(a.S)
-
-    def slope_jump(self, S: float, a: _Point, b: _Point) -> float:
-        """|dL/dS| of one branch less the other at S, relative to loss / S (envelope theorem)."""
-        h = 1e-4 * min(S, 1.0 - S) if S < 1.0 else 1e-4
-        theta = np.array([a.theta, b.theta])
-        above, below = self.problem.at(S + h)(theta)[0], self.problem.at(S - h)(theta)[0]
-        slopes = (above - below) / (2.0 * h)
-        return float(abs(slopes[0] - slopes[1]) * S / max(a.value, 1e-300))
-
-    def nearer(self, point: _Point, lo: _Point, hi: _Point) -> bool:
-        """Whether a point belongs to the lower side: by its name, else by its Gram matrix."""
-        if lo.name != hi.name and point.name in (lo.name, hi.name):
-            return point.name == lo.name
-        W, _ = self.problem.shape.split(np.array([point.theta, lo.theta, hi.theta]))
-        G = np.sort((np.swapaxes(W, 1, 2) @ W).reshape(3, -1), axis=1)
-        return bool(np.sum((G[0] - G[1]) ** 2) <= np.sum((G[0] - G[2]) ** 2))
-
-    def lower(self, a: _Point, b: _Point) -> _Point:
-        return a if a.value <= b.value else b
-
-
 def ladder(
     n: int,
     d: int,
@@ -263,15 +160,15 @@ def ladder(
     problem = Problem(features, Shape(n, d, bias), relu)
     if d >= n:
         return _all_dedicated(n, d, law_named(law), bias, relu, S_min)
-    search = _Search(problem, seed, starts or _starts(n, features.law), progress or _silent)
+    tracker = Tracker(problem, seed, starts or _starts(n, features.law), progress or _silent)
     grid = _grid(S_min, isinstance(features.law, Binary))
-    points = _grid_optima(search, grid)
-    rungs: list[_Rung] = []
+    points = optima_on(tracker, grid)
+    rungs: list[Rung] = []
     for i in range(len(points) - 1):
-        search.report("locating changes", i / (len(points) - 1))
-        rungs += _between(search, points[i], points[i + 1], 0)
-    rungs.sort(key=lambda q: -q.known.S)
-    return _assemble(search, points, rungs, S_min)
+        tracker.report("locating changes", i / (len(points) - 1))
+        rungs += changes_between(tracker, points[i], points[i + 1])
+    rungs.sort(key=lambda q: -q.S)
+    return _assemble(tracker, points, rungs, S_min)
 
 
 def _silent(stage: str, fraction: float) -> None:
@@ -294,152 +191,10 @@ def _grid(S_min: float, binary: bool) -> Float:
     return np.unique(np.concatenate([[S_min], grid[grid >= S_min]]))
 
 
-def _grid_optima(search: _Search, grid: Float) -> list[_Point]:
-    """Best optimum at every S of the grid: searched, then passed between neighbours."""
-    points: list[_Point] = []
-    if search.exact_surrogate:
-        found = minima_on_grid(
-            search.problem, grid, seed=search.seed, starts=search.starts, progress=search.report
-        )
-        points = [search.point(float(S), q) for S, q in zip(grid, found, strict=True)]
-    else:
-        points = _library_optima(search, grid)
-    for _ in range(6):
-        changed = False
-        for order in (range(len(grid) - 2, -1, -1), range(1, len(grid))):
-            step = 1 if order.step < 0 else -1
-            for i in order:
-                moved = search.follow(points[i].S, points[i + step])
-                if moved.value < points[i].value and not search.same(moved, points[i]):
-                    points[i] = moved
-                    changed = True
-        if not changed:
-            break
-    return points
-
-
-def _library_optima(search: _Search, grid: Float) -> list[_Point]:
-    """Best optimum at every S from minima found by full searches at a few anchors.
-
-    Minima that lose at an anchor may win elsewhere, so every S starts from all those of the
-    anchors around it.
-    """
-    problem = search.problem
-    nearest = [int(np.argmin(np.abs(grid - g))) for g in _ANCHORS]
-    anchors = grid[np.unique(nearest)]
-    library: list[Float] = []
-    for i, S in enumerate(anchors):
-        search.report("searching at anchors", i / len(anchors))
-        near = library[-1][:4] if library else None
-        found = minima(
-            problem.at(float(S)),
-            seed=search.seed,
-            starts=search.starts,
-            guesses=near,
-            keep=10,
-            polished=1,
-        )
-        library.append(np.array([q.point.theta for q in found]))
-    points = []
-    for i, S in enumerate(grid):
-        search.report("following to the grid", i / len(grid))
-        k = int(np.searchsorted(anchors, S))
-        around = library[max(0, k - 2) : k + 2]
-        at = problem.at(float(S))
-        theta, value = descend(at, np.concatenate(around), 60, tolerance=1e-7)
-        best = np.argsort(value)[:2]
-        points.append(min((search.point(float(S), settle(at, theta[q])) for q in best), key=_value))
-    return points
-
-
-def _value(point: _Point) -> float:
-    return point.value
-
-
-def _between(search: _Search, a: _Point, b: _Point, depth: int) -> list[_Rung]:
-    """Changes of phase between two optima, a.S < b.S."""
-    if depth > _DEEPEST or b.S - a.S <= _WIDTH:
-        return []
-    up, down = search.follow(b.S, a), search.follow(a.S, b)
-    if a.name == b.name and search.same(up, b) and search.same(down, a):
-        return []
-    lo, hi, S, third = _narrow(search, a, b, a.value - down.value, up.value - b.value)
-    if third is None and depth < _DEEPEST:
-        here = search.lower(search.follow(S, lo), search.follow(S, hi))
-        below = search.fresh(S, [lo, hi])
-        if below.value < here.value and not search.same(below, here):
-            third = below
-    if third is not None:
-        return _between(search, a, third, depth + 1) + _between(search, third, b, depth + 1)
-    # Branches that merge meet at equal slopes: the change is continuous.
-    order = "first" if search.slope_jump(S, lo, hi) > _JUMP else "continuous"
-    rungs = []
-    if order == "first" or (lo.name != hi.name and search.changes(S, a, lo, hi, b)):
-        bracket = _bracket(lo, hi, S, order)
-        known = CriticalSparsity(S, bracket, hi.name, lo.name, order, lo.value)
-        rungs.append(_Rung(known, lo, hi))
-    # Either branch may also have changed its name on the way.
-    if a.name != lo.name and lo.S < b.S:
-        rungs += _between(search, a, lo, depth + 1)
-    if b.name != hi.name and hi.S > a.S:
-        rungs += _between(search, hi, b, depth + 1)
-    return rungs
-
-
-def _narrow(
-    search: _Search, a: _Point, b: _Point, g_lo: float, g_hi: float
-) -> tuple[_Point, _Point, float, _Point | None]:
-    """Close in on the change between a and b: both sides of it, its S, a third phase if met.
-
-    g is the loss of the lower branch less that of the upper one: at a <= 0, at b >= 0. Its root is
-    taken by the Illinois rule. Where following one branch ends on the other, the name (or else
-    the nearer Gram matrix) says on which side that point lies, and the step is halved.
-    """
-    lo, hi = a, b
-    f_lo, f_hi = g_lo, g_hi  # g, halved by the Illinois rule on the side that stays
-    side = 0
-    while hi.S - lo.S > _WIDTH:
-        share = f_lo / (f_lo - f_hi) if f_lo < 0.0 < f_hi else 0.5
-        S = lo.S + min(max(share, 1e-3), 1.0 - 1e-3) * (hi.S - lo.S)
-        left, right = search.follow(S, lo), search.follow(S, hi)
-        if search.same(left, right):
-            if hi.S - lo.S <= _SOFT * S:
-                break  # one branch this close to the change: it is continuous
-            best = search.lower(left, right)
-            if best.name not in (lo.name, hi.name) and hi.S - lo.S > 1e-4 * S:
-                return lo, hi, S, best
-            if search.nearer(best, lo, hi):
-                lo, g_lo, f_lo = best, 0.0, 0.0
-            else:
-                hi, g_hi, f_hi = best, 0.0, 0.0
-            side = 0
-            continue
-        gap = left.value - right.value
-        if gap <= 0.0:
-            lo, g_lo, f_lo = left, gap, gap
-            f_hi = 0.5 * f_hi if side < 0 else g_hi
-            side = -1
-        else:
-            hi, g_hi, f_hi = right, gap, gap
-            f_lo = 0.5 * f_lo if side > 0 else g_lo
-            side = 1
-        if abs(gap) <= 4e-16 * search.unit(S):
-            break
-    if g_lo < 0.0 <= g_hi or g_lo <= 0.0 < g_hi:
-        return lo, hi, lo.S + (hi.S - lo.S) * g_lo / (g_lo - g_hi), None
-    return lo, hi, 0.5 * (lo.S + hi.S), None
-
-
-def _bracket(lo: _Point, hi: _Point, S: float, order: str) -> tuple[float, float]:
-    """Interval for the change: what was computed on both sides, and the polish's own blur."""
-    blur = (1e-10 if order == "first" else 1e-6) * S
-    return min(lo.S, S - blur), max(hi.S, S + blur)
-
-
-def _assemble(search: _Search, points: list[_Point], rungs: list[_Rung], S_min: float) -> Ladder:
-    problem = search.problem
+def _assemble(tracker: Tracker, points: list[Point], rungs: list[Rung], S_min: float) -> Ladder:
+    problem = tracker.problem
     f, shape = problem.features, problem.shape
-    edges = [1.0, *[r.known.S for r in rungs], S_min]
+    edges = [1.0, *[r.S for r in rungs], S_min]
     # where branches are computed for pictures: the grid, the changes, and between
     drawn = sorted({q.S for q in points} | set(edges[1:-1]))
     drawn = sorted(set(drawn) | {0.5 * (x + y) for x, y in pairwise(drawn)})
@@ -447,9 +202,9 @@ def _assemble(search: _Search, points: list[_Point], rungs: list[_Rung], S_min: 
     for k in range(len(edges) - 1):
         high, low = edges[k], edges[k + 1]
         near = [*([rungs[k - 1].lo] if k else []), *([rungs[k].hi] if k < len(rungs) else [])]
-        member = _member(search, points, near, low, high)
+        member = _member(tracker, points, near, low, high)
         spans.append((low, high, member.represented))
-        branches.append(_branch(search, drawn, member, low, high))
+        branches.append(_branch(tracker, drawn, member, low, high))
     represented: list[tuple[float, float, int]] = []
     for low, high, count in spans:
         if represented and represented[-1][2] == count:
@@ -466,7 +221,10 @@ def _assemble(search: _Search, points: list[_Point], rungs: list[_Rung], S_min: 
         S_min,
         _threshold(represented, lambda c: c >= whole_set),
         _threshold(represented, lambda c: c > shape.d),
-        tuple(r.known for r in rungs),
+        tuple(
+            CriticalSparsity(r.S, r.bracket, r.hi.name, r.lo.name, r.order, r.lo.value)
+            for r in rungs
+        ),
         tuple(represented),
         tuple(branches),
         "complete",
@@ -488,17 +246,17 @@ def _threshold(
 
 
 def _member(
-    search: _Search, points: list[_Point], near: list[_Point], low: float, high: float
-) -> _Point:
+    tracker: Tracker, points: list[Point], near: list[Point], low: float, high: float
+) -> Point:
     """An optimum inside (low, high): of the grid, or followed from a change at either end."""
     inside = [q for q in points if low < q.S < high]
     if inside:
         return inside[len(inside) // 2]
     S = 0.5 * (low + high)
-    return min((search.follow(S, q) for q in near), key=_value)
+    return min((tracker.follow(S, q) for q in near), key=by_value)
 
 
-def _branch(search: _Search, grid: list[float], member: _Point, low: float, high: float) -> Phase:
+def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high: float) -> Phase:
     """The branch of `member` over its interval and a few points beyond."""
     kept = [member]
     for direction in (1, -1):
@@ -506,7 +264,7 @@ def _branch(search: _Search, grid: list[float], member: _Point, low: float, high
         ahead = [S for S in grid[::direction] if (S - member.S) * direction > 0]
         beyond = 0
         for S in ahead:
-            moved = search.follow(S, here)
+            moved = tracker.follow(S, here)
             if moved.name != member.name:
                 break
             kept.append(moved)
@@ -515,7 +273,7 @@ def _branch(search: _Search, grid: list[float], member: _Point, low: float, high
             if beyond == 8:
                 break
     kept.sort(key=lambda q: q.S)
-    W, b = (q[0] for q in search.problem.shape.split(member.theta[None]))
+    W, b = (q[0] for q in tracker.problem.shape.split(member.theta[None]))
     return Phase(
         member.name,
         np.array([q.S for q in kept]),

@@ -236,8 +236,11 @@ def _narrow(
         if tracker.same(left, right):
             if hi.S - lo.S <= _SOFT * S:
                 break  # one branch this close to the change: it is continuous
-            best = tracker.lower(left, right)
-            if best.name not in (lo.name, hi.name) and hi.S - lo.S > 1e-4 * S:
+            # of two equal losses take the one whose name is known: next to a flat family (binary,
+            # a dedicated feature) the other may be a point that has not slid all the way
+            known = [q for q in (left, right) if q.name in (lo.name, hi.name)]
+            best = min(known or (left, right), key=by_value)
+            if not known and hi.S - lo.S > 1e-4 * S:
                 return lo, hi, S, best
             if tracker.nearer(best, lo, hi):
                 lo, g_lo, f_lo = best, 0.0, 0.0

@@ -233,7 +233,8 @@ def _escape(
     problem: Problem, theta: Float, f: float, direction: Float
 ) -> tuple[Float, float, Float]:
     """Leave a saddle along a direction of negative curvature, to the lower of both sides."""
-    sizes = np.array([0.003, 0.01, 0.03, 0.1, 0.2, -0.003, -0.01, -0.03, -0.1, -0.2])
+    sizes = np.geomspace(1e-6, 0.3, 12)
+    sizes = np.concatenate([sizes, -sizes])
     trials = theta + sizes[:, None] * direction
     values, grads = problem(trials)
     best = int(np.argmin(values))

@@ -99,6 +99,8 @@ class Ladder:
         S falling.
     status, advice : str
         "complete", or what was not reached.
+    importance : (n,) array or None
+        Weights of the features in the loss; None where all are 1.
     """
 
     n: int
@@ -114,6 +116,7 @@ class Ladder:
     branches: tuple[Phase, ...]
     status: str
     advice: str
+    importance: Float | None = None
 
 
 def ladder(
@@ -230,6 +233,7 @@ def _assemble(tracker: Tracker, points: list[Point], rungs: list[Rung], S_min: f
         "complete",
         "numerical: every rung found by search and root finding; a phase narrower than the grid "
         "of S can be missed",
+        f.importance,
     )
 
 

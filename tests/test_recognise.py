@@ -14,7 +14,8 @@ from packing import named
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.named import antiprism, polygon, prism, shapes, simplex
-from packing.recognise import name_of, orbits, relabelling, symmetry_order
+from packing.recognise import name_of
+from packing.symmetry import orbits, relabelling, symmetry_order
 
 DIGON = np.array([[1.0, -1.0]])
 ONE = np.array([[1.0]])

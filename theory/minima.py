@@ -27,6 +27,7 @@ from theory.search import (
 
 Progress = Callable[[str, float], None]
 
+_ROUNDS = 24  # of kicks, at most, where features differ
 NEWTON_UP_TO = 110  # parameters; beyond, Hessians cost more than they tell
 
 
@@ -93,11 +94,22 @@ def minima(
         theta, value = _pooled(batches)
         order = _distinct(value, 1e-4, 10)
         run(kicks(rng, shape, theta[order], max(4, count // 3)), "broken copies")
+    if not features.alike and n <= 12:
+        # which feature takes which place is a search of its own: kick until that stops paying
+        failures, best = 0, float(np.min(_pooled(batches)[1]))
+        for _ in range(_ROUNDS):
+            theta, value = _pooled(batches)
+            order = _distinct(value, 1e-6, 10)
+            reached = run(kicks(rng, shape, theta[order], 96, 0.4), "broken copies")
+            failures = 0 if np.min(reached) < best * (1.0 - 1e-9) else failures + 1
+            best = min(best, float(np.min(reached)))
+            if failures == 4:
+                break
     theta, value = _pooled(batches)
     rough_ends = theta[:count]
     # such laws are served by the transform engine alone
     slow = not isinstance(features.law, (Binary, Uniform)) and not hasattr(features.law, "sector")
-    width = 10 if cloud.exact else int(np.clip(6000 // n**3, 2, 2 if slow else 32))
+    width = 24 if cloud.exact else int(np.clip(6000 // n**3, 2, 2 if slow else 32))
     theta = theta[_distinct(value, 1e-8 if cloud.exact else 1e-5, width)]
     known, independent = len(theta), np.zeros(len(theta), dtype=bool)
     if not (cloud.exact or slow) and n <= 8:
@@ -112,7 +124,7 @@ def minima(
         independent = np.concatenate([independent, np.zeros(len(guesses), dtype=bool)])
     report("exact loss", 0.0)
     if cloud.exact:
-        fine = problem(theta)[0]
+        theta, fine = descend(problem, theta, 400, tolerance=1e-12)
     else:
         theta, fine = descend(problem.roughly, theta, 25)
         ahead = fine <= 1.02 * np.min(fine)
@@ -142,14 +154,16 @@ def _explore_flat(
 ) -> tuple[Float, Float, np.ndarray]:
     """Where many minima lie within 1%, kick the best on the exact loss until that stops paying.
 
-    So it is for S near 1, where minima differ by less than the surrogate is wrong.
+    So it is for S near 1, where minima differ by less than the surrogate is wrong, and where
+    features differ, so that minima are many.
     """
     failures = 0
-    for _ in range(8):
+    alike = problem.features.alike
+    for _ in range(8 if alike else 2 * _ROUNDS):
         near = _distinct(np.where(fine <= 1.01 * np.min(fine), fine, np.inf), 1e-7, 8)
-        if len(near) < 5 or failures == 2:
+        if (alike and len(near) < 5) or failures == (2 if alike else 4):
             break
-        kicked = kicks(rng, problem.shape, theta[near], 24)
+        kicked = kicks(rng, problem.shape, theta[near], 24, 0.0 if alike else 0.4)
         more, reached = descend(problem.roughly, kicked, 80, tolerance=1e-8)
         failures = 0 if np.min(reached) < np.min(fine) * (1.0 - 1e-9) else failures + 1
         theta, fine = np.concatenate([theta, more]), np.concatenate([fine, reached])

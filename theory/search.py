@@ -280,13 +280,18 @@ def random_starts(rng: np.random.Generator, shape: Shape, count: int) -> Float:
     return shape.join(W, b)
 
 
-def kicks(rng: np.random.Generator, shape: Shape, theta: Float, count: int) -> Float:
-    """Perturbed copies of good models: noise, swapped features, a feature cloned, flipped, cut."""
+def kicks(
+    rng: np.random.Generator, shape: Shape, theta: Float, count: int, swaps: float = 0.0
+) -> Float:
+    """Perturbed copies of good models: noise, swapped features, a feature cloned, flipped, cut.
+
+    Where features differ, who takes which place matters: a share `swaps` of the copies only swaps.
+    """
     picked = theta[rng.integers(len(theta), size=count)].copy()
     W, b = (q.copy() for q in shape.split(picked))
     n = shape.n
     for i in range(count):
-        move = rng.integers(6)
+        move = rng.integers(6) if swaps == 0.0 or rng.random() >= swaps else 1
         j, l = rng.integers(n, size=2)
         if move == 0:
             W[i] += rng.choice([0.1, 0.3, 0.6]) * rng.normal(size=W[i].shape)

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from cases import biases, chances, gaussian
 
+from packing.descent import descend
 from theory.features import Features
 from theory.loss import loss
 from theory.search import (
     Shape,
     block_starts,
     cloud_for,
-    descend,
     kicks,
     random_starts,
     surrogate,

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packing.errors import BadInput
-from theory.weights import read_weights, save_weights
+from packing.weights import read_weights, save_weights
 
 W = np.array([[1.0, -1.0, 0.5], [0.25, 0.0, 2.0]])  # (d, n) = (2, 3), exact in every float type
 B = np.array([0.5, -0.25, 0.0])

@@ -17,6 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from packing.weights import Weights as Weights
+    from packing.weights import read_weights as read_weights
+    from packing.weights import save_weights as save_weights
     from theory.features import BINARY as BINARY
     from theory.features import EXPONENTIAL as EXPONENTIAL
     from theory.features import LAWS as LAWS
@@ -32,9 +35,6 @@ if TYPE_CHECKING:
     from theory.phases import Ladder as Ladder
     from theory.phases import Phase as Phase
     from theory.phases import ladder as ladder
-    from theory.weights import Weights as Weights
-    from theory.weights import read_weights as read_weights
-    from theory.weights import save_weights as save_weights
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ _NAMES = {
     "theory.loss": ("Loss", "loss"),
     "theory.optimum": ("Optimum", "optimum"),
     "theory.phases": ("CriticalSparsity", "Ladder", "Phase", "ladder"),
-    "theory.weights": ("Weights", "read_weights", "save_weights"),
+    "packing.weights": ("Weights", "read_weights", "save_weights"),
 }
 _HOME = {name: home for home, names in _NAMES.items() for name in names}
 

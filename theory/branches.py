@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from packing.descent import descend
 from packing.recognise import Named, name_of
 from theory.exact import Polished, Problem, polish
 from theory.features import Binary, Float
 from theory.minima import Progress, minima, minima_on_grid, settle
-from theory.search import descend
 
 _SAME = 2e-12  # losses this close, relative to ignoring everything, belong to one optimum
 _ANCHORS = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.875, 0.95, 1.0)

@@ -132,8 +132,8 @@ def loss_command(
     orientation: str | None,
     as_json: bool,
 ) -> int:
+    from packing.weights import read_weights
     from theory.loss import loss
-    from theory.weights import read_weights
 
     known = next((len(v) for v in (S, importance or ()) if len(v) > 1), None)
     weights = read_weights(file, orientation, known)
@@ -230,7 +230,7 @@ def optimal_command(
         note(f"packing: {values['advice']}")
     if found is not None:
         if saved is not None:
-            from theory.weights import save_weights
+            from packing.weights import save_weights
 
             save_weights(saved, found.W, found.b, features.importance)
             note(f"weights written to {save}")

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from packing.descent import descend
 from theory.features import Binary, Features, Float
 from theory.loss import engine
 from theory.rows.patterns import on_off, pattern_weights
-from theory.search import Shape, descend
+from theory.search import Shape
 
 # Steps of the Hessian's central differences: the first balances eps / h against h^2; finer ones are
 # for small S, where the curvature by a bias jumps by a factor 1 / S at a bias near 0.

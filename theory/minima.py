@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from packing.descent import descend
 from theory.exact import Polished, Problem, polish
 from theory.features import Binary, Float, Uniform
 from theory.rows.patterns import on_off, pattern_weights
@@ -19,7 +20,6 @@ from theory.search import (
     Shape,
     block_starts,
     cloud_for,
-    descend,
     kicks,
     random_starts,
     surrogate,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from theory import cache
+from packing import cache
 from theory.features import UNIFORM, Features
 
 QUESTION = {"verb": "ladder", "n": 5, "S_min": 1e-4, "importance": [1.0, 0.5]}

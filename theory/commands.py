@@ -303,7 +303,7 @@ def critical_command(
         "seed": seed,
         "starts": starts,
     }
-    from theory import cache
+    from packing import cache
 
     kept = None if no_cache else cache.read(question)
     if kept is not None:
@@ -356,8 +356,8 @@ def critical_command(
 
 
 def _keep(question: dict[str, Any], values: dict[str, Any], found: Any) -> None:
+    from packing import cache
     from packing.cli import plain
-    from theory import cache
 
     try:
         kept = cache.write(question, {"values": plain(values), "ladder": cache.encode(found)})

@@ -99,10 +99,9 @@ def encode(value: Any) -> Any:
     Raises
     ------
     TypeError
-        If something in it has no such form (a law that is not one of the named ones).
+        If something in it has no such form: it is neither a value, nor a dataclass, nor a constant
+        of the module that defines its class (as the laws are).
     """
-    from theory.features import LAWS
-
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"object": f"{type(value).__module__}:{type(value).__qualname__}", "fields": fields}
@@ -114,9 +113,11 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    for name, law in LAWS.items():
-        if law is value:
-            return {"law": name}
+    home = type(value).__module__
+    if home.partition(".")[0] in _ROOMS:
+        for name, constant in vars(import_module(home)).items():
+            if constant is value:
+                return {"constant": f"{home}:{name}"}
     raise TypeError(f"{type(value).__name__} cannot be kept in the cache")
 
 
@@ -132,14 +133,13 @@ def decode(value: Any) -> Any:
         return np.array(value["array"], dtype=value["type"])[()]
     if "tuple" in value:
         return tuple(decode(item) for item in value["tuple"])
-    if "law" in value:
-        from theory.features import law_named
-
-        return law_named(value["law"])
-    module, _, name = value["object"].partition(":")
+    constant = "constant" in value
+    module, _, name = value["constant" if constant else "object"].partition(":")
     if module.partition(".")[0] not in _ROOMS:
         raise ValueError(f"{module} is not part of this project")
     kind = getattr(import_module(module), name)
+    if constant:
+        return kind
     if not dataclasses.is_dataclass(kind):
         raise ValueError(f"{name} is not a dataclass")
     return kind(**{key: decode(item) for key, item in value["fields"].items()})  # type: ignore[operator]

@@ -11,23 +11,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from packing.arrangement import Arrangement as Arrangement
+    from packing.bounds import Bound as Bound
+    from packing.catalogue import Entry as Entry
+    from packing.catalogue import entries as entries
+    from packing.catalogue import entry as entry
+    from packing.catalogue import srg as srg
     from packing.errors import BadInput as BadInput
     from packing.errors import NotReached as NotReached
+    from packing.proofs.certify import Certificate as Certificate
+    from packing.proofs.certify import certify as certify
+    from packing.proofs.existence import Existence as Existence
+    from packing.proofs.existence import existence as existence
     from packing.recognise import Block as Block
     from packing.recognise import Named as Named
+    from packing.recognise import identify as identify
     from packing.recognise import name_of as name_of
+    from packing.search import Code as Code
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Arrangement": "packing.arrangement",
+    "Bound": "packing.bounds",
+    "Entry": "packing.catalogue",
+    "entries": "packing.catalogue",
+    "entry": "packing.catalogue",
+    "srg": "packing.catalogue",
     "BadInput": "packing.errors",
     "NotReached": "packing.errors",
+    "Certificate": "packing.proofs.certify",
+    "certify": "packing.proofs.certify",
+    "Existence": "packing.proofs.existence",
+    "existence": "packing.proofs.existence",
     "Block": "packing.recognise",
     "Named": "packing.recognise",
+    "identify": "packing.recognise",
     "name_of": "packing.recognise",
+    "Code": "packing.search",
 }
 
-__all__ = ["BadInput", "Block", "Named", "NotReached", "__version__", "name_of"]
+__all__ = [
+    "Arrangement",
+    "BadInput",
+    "Block",
+    "Bound",
+    "Certificate",
+    "Code",
+    "Entry",
+    "Existence",
+    "Named",
+    "NotReached",
+    "__version__",
+    "certify",
+    "entries",
+    "entry",
+    "existence",
+    "identify",
+    "name_of",
+    "srg",
+]
 
 
 def __getattr__(name: str) -> object:

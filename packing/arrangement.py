@@ -7,6 +7,7 @@ has the same cosines, blocks and symmetries as W. Derived here unless a source i
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from packing.contacts import components, grouped_rows, movable, touching
 from packing.errors import BadInput
 
 Float = NDArray[np.float64]
@@ -29,6 +31,11 @@ polished optimum, and far below the differences between arrangements that deserv
 WEAK = 1e-2
 """Columns below this fraction of the largest norm have a direction that is known less well: noise
 of fixed size in W turns it by noise / norm. Tolerances on their cosines grow accordingly."""
+
+
+DEVIATIONS = 6.0
+"""Standard deviations of noise that a cosine may have before it counts: 2e-9 of a normal law lie
+beyond, so that 1000 vectors are joined by noise alone once in a thousand times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,15 +205,34 @@ class Arrangement:
         return _tuple(np.flatnonzero(~(self.norms > norm_tolerance)))
 
     def blocks(
-        self, tolerance: float = TOLERANCE, norm_tolerance: float = REPRESENTED
+        self,
+        tolerance: float = TOLERANCE,
+        norm_tolerance: float = REPRESENTED,
+        noise: float = 0.0,
     ) -> tuple[tuple[int, ...], ...]:
         """Orthogonal blocks (tegum factors): features joined by chains of |cosine| > tolerance.
 
-        Ordered by their first feature; ignored features belong to none.
+        Ordered by their first feature; ignored features belong to none. With ``noise``, the
+        standard deviation of each entry of W in the units of W, orthogonal columns have a cosine
+        of standard deviation s = noise sqrt(1/|W_i|^2 + 1/|W_j|^2) to first order, and only a
+        cosine beyond both the tolerance and DEVIATIONS s joins them: true factors stay apart, but
+        blocks whose cosines drown in that noise fall apart too.
+
+        Raises
+        ------
+        BadInput
+            If the noise is negative or not finite.
         """
+        if not 0.0 <= noise < math.inf:
+            raise BadInput(f"noise = {noise:g} is no standard deviation: give a number >= 0")
         live = self.represented(norm_tolerance)
-        joined = np.abs(self.cosines) > self._pair_tolerance(tolerance)
-        return _components(joined, live)
+        allowed = self._pair_tolerance(tolerance)
+        if noise > 0.0:
+            with np.errstate(divide="ignore", over="ignore"):
+                turn = noise / self.norms
+                spread = np.hypot(turn[:, None], turn)
+            allowed = np.maximum(allowed, DEVIATIONS * spread)
+        return components(np.abs(self.cosines) > allowed, live)
 
     def duplicated(
         self, tolerance: float = TOLERANCE, norm_tolerance: float = REPRESENTED
@@ -218,20 +244,87 @@ class Arrangement:
         U, allowed = self.directions, self._pair_tolerance(tolerance)
         along = np.zeros((self.n, self.n), dtype=bool)
         along[i, j] = np.linalg.norm(U[:, i] - U[:, j], axis=0) <= allowed[i, j]
-        groups = _components(along | along.T, live)
+        groups = components(along | along.T, live)
         return tuple(g for g in groups if len(g) > 1)
 
     def rattlers(self, tolerance: float = TOLERANCE) -> tuple[int, ...]:
         """Non-zero vectors that touch no other: no cosine within tolerance of the largest.
 
         Such a vector can move without the minimum angle shrinking. A vector with contacts may
-        rattle too; deciding that needs the full contact graph and is not done here.
+        rattle too: `movable` decides that.
         """
         live = np.flatnonzero(self.norms > 0.0)
         if live.size < 2:
             return ()
         C = self.cosines[np.ix_(live, live)] - 3.0 * np.eye(live.size)
         return _tuple(live[C.max(axis=1) < self.max_cosine - tolerance])
+
+    def contacts(self, tolerance: float = TOLERANCE, lines: bool = False) -> Int:
+        """Touching pairs i < j, shape (m, 2): cosines within tolerance of the largest one.
+
+        Zero columns touch nothing. With ``lines`` the largest |cosine| counts.
+        """
+        live = np.flatnonzero(self.norms > 0.0)
+        touches = touching(self.cosines[np.ix_(live, live)], tolerance, lines)
+        return np.asarray(live[np.argwhere(np.triu(touches, 1))], dtype=np.int64).reshape(-1, 2)
+
+    def movable(self, tolerance: float = TOLERANCE, lines: bool = False) -> tuple[int, ...]:
+        """Non-zero vectors that can move away from everything they touch (rattlers, pruned).
+
+        First order and numerical: a vector leaves if its contacts lie in an open half-space of its
+        tangent space, then its neighbours are asked again (see `packing.contacts`). Holds every
+        vector of `rattlers`, and all vectors of an arrangement that is no local optimum.
+        """
+        live = np.flatnonzero(self.norms > 0.0)
+        touches = touching(self.cosines[np.ix_(live, live)], tolerance, lines)
+        found = movable(self.directions[:, live], touches, lines) if live.size > 1 else ()
+        return _tuple(live[list(found)])
+
+    def spectrum(self, tolerance: float = TOLERANCE) -> tuple[tuple[tuple[float, int], ...], ...]:
+        """Cosines of each vector with the others, decreasing, with multiplicities.
+
+        Cosines joined by gaps of at most the tolerance count as one, everywhere the same, and are
+        given by their mean. A zero column has an empty row and is in no other.
+        """
+        rows: list[tuple[tuple[float, int], ...]] = [()] * self.n
+        live = np.flatnonzero(self.norms > 0.0)
+        if live.size < 2:
+            return tuple(rows)
+        found = grouped_rows(self.cosines[np.ix_(live, live)], tolerance)
+        for i, row in zip(live, found, strict=True):
+            rows[i] = row
+        return tuple(rows)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write W (d, n) to an npz file, whole or not at all.
+
+        Raises
+        ------
+        BadInput
+            If the file cannot be written.
+        """
+        from packing.weights import save_weights
+
+        save_weights(path, self.W)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str], orientation: str | None = "d,n") -> Arrangement:
+        """The arrangement in an npz, npy or safetensors file (`packing.weights.read_weights`).
+
+        Parameters
+        ----------
+        path : path
+        orientation : {"d,n", "n,d"} or None
+            How the file holds W: as `save` writes it by default; None lets the shape decide.
+
+        Raises
+        ------
+        BadInput
+            If the file cannot be read as weights, or the orientation stays open.
+        """
+        from packing.weights import read_weights
+
+        return Arrangement.from_weights(read_weights(path, orientation).W)
 
     def part(self, features: Sequence[int]) -> Arrangement:
         """The arrangement of some of the columns."""
@@ -242,22 +335,3 @@ class Arrangement:
 
 def _tuple(indices: NDArray[np.intp]) -> tuple[int, ...]:
     return tuple(int(i) for i in indices)
-
-
-def _components(joined: NDArray[np.bool_], among: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Connected components of the graph `joined` (n, n) on the vertices `among`."""
-    left = np.zeros(joined.shape[0], dtype=bool)
-    left[list(among)] = True
-    found = []
-    for start in among:
-        if not left[start]:
-            continue
-        left[start] = False
-        group, front = [start], [start]
-        while front:
-            reach = left & joined[front].any(axis=0)
-            front = [int(i) for i in np.flatnonzero(reach)]
-            left[reach] = False
-            group += front
-        found.append(tuple(sorted(group)))
-    return tuple(found)

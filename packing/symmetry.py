@@ -1,32 +1,50 @@
-"""Relabellings: which permutations of vectors keep every cosine, and how many there are.
+"""Relabellings: which permutations of vectors keep every inner product, and how many there are.
 
-Cosines are sorted into colours. A relabelling that keeps colours is found by fixing the images of
-independent vectors one by one: once their images are known, every other vector is known by its
-cosines with them. A partial choice is dropped as soon as the multiset of colours seen so far
-differs, which leaves almost no dead ends.
+Cosines and norms are sorted into colours, so an arrangement becomes a complete graph with coloured
+edges and vertices, whose automorphisms `packing.coloured` counts. Counts are exact for the colours;
+which values are one colour depends on the tolerance.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from packing.arrangement import TOLERANCE, Arrangement
+from packing.coloured import Coloured, matching
+from packing.coloured import colours as colours  # others look for it here
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Hash = NDArray[np.uint64]
 
-LARGEST = 512
+LARGEST = 1200
 """Blocks of more vectors than this are neither compared with shapes nor searched for symmetry."""
 
-BUDGET = 50_000
-"""Steps after which the search for a relabelling gives up; symmetric shapes need far fewer."""
+
+@dataclass(frozen=True, eq=False)
+class Canonical:
+    """An arrangement in an order that no longer depends on how its vectors were labelled.
+
+    Parameters
+    ----------
+    order : (n,) array of int
+        Columns of the part, in canonical order.
+    colours : (n, n) array of int
+        Ranks of the cosines in that order, the largest cosine first; on the diagonal the rank of
+        the norm. Equal for two arrangements exactly if a relabelling joins their colours.
+    fingerprint : str
+        Sixteen hexadecimal digits of the SHA-256 hash of the colours.
+    """
+
+    order: Int
+    colours: Int
+    fingerprint: str
 
 
 def relabelling(vectors: Float, part: Arrangement, tolerance: float = TOLERANCE) -> Int | None:
@@ -38,66 +56,99 @@ def relabelling(vectors: Float, part: Arrangement, tolerance: float = TOLERANCE)
     if want.shape != part.cosines.shape:
         return None
     slack = min(tolerance / float(part.confidence.min()), 1e-2)
-    A, B = _colours([want, part.cosines], slack)
-    alike = np.zeros(part.n, dtype=np.int64)
-    try:
-        images = _Search(A, B, alike, alike, _basis(vectors)).first(())
-    except _GaveUp:
-        images = None
-    if images is None:
+    # a look at the sorted tables is cheap, and settles nearly every comparison
+    if np.abs(np.sort(want, axis=None) - np.sort(part.cosines, axis=None)).max() > 2.0 * slack:
         return None
-    order = np.empty(part.n, dtype=np.int64)
-    order[images] = np.arange(part.n)
+    A, B = colours([want, part.cosines], slack)
+    order = matching(A, B)
+    if order is None:
+        return None
     off = np.abs(want[np.ix_(order, order)] - part.cosines).max()
     return order if off <= 2.0 * slack else None
 
 
 def symmetry_order(part: Arrangement, tolerance: float = TOLERANCE) -> int | None:
-    """Number of permutations of the columns that keep W^T W, or None if it is out of reach.
+    """Number of permutations of the columns that keep W^T W, or None if it is out of reach."""
+    if part.n > LARGEST:
+        return None
+    graph, groups = _graph(part, tolerance)
+    return graph.count() * math.prod(math.factorial(len(group)) for group in groups)
 
-    By orbits and stabilisers: the product, over a chain of independent vectors, of the number of
-    places each can be sent to when those before it stay put.
+
+def automorphisms(
+    part: Arrangement, tolerance: float = TOLERANCE
+) -> tuple[tuple[int, ...], ...] | None:
+    """Permutations that generate all those which keep W^T W, or None if out of reach.
+
+    Each is given as the image of every column; the identity is not listed.
     """
     if part.n > LARGEST:
         return None
-    kept, several = _distinct(part, tolerance)
-    order = math.prod(math.factorial(int(k)) for k in several)
-    colour, own = _own_colours(kept, several, tolerance)
-    search = _Search(colour, colour, own, own, _basis(kept.directions * kept.confidence))
-    try:
-        for level in range(len(search.base)):
-            order *= len(search.places(search.base[:level]))
-    except _GaveUp:
-        return None
-    return order
-
-
-def orbits(part: Arrangement, tolerance: float = TOLERANCE) -> tuple[tuple[int, ...], ...]:
-    """Columns that symmetries carry into each other, identical columns counted once.
-
-    Beyond the reach of the search, classes that no symmetry joins may be given as one.
-    """
-    kept, several = _distinct(part, tolerance)
-    colour, own = _own_colours(kept, several, tolerance)
-    vectors = kept.directions * kept.confidence
-    left, found = list(range(kept.n)), []
-    search = _Search(colour, colour, own, own, _basis(vectors))
-    while left:
-        orbit = search.class_of(left[0])
-        if len(orbit) > 1 and kept.n <= LARGEST:
-            search = _Search(colour, colour, own, own, _basis(vectors, left[0]))
-            with contextlib.suppress(_GaveUp):
-                orbit = search.places(())
-        found.append(tuple(i for i in orbit if i in left) or (left[0],))
-        left = [i for i in left if i not in found[-1]]
+    graph, groups = _graph(part, tolerance)
+    found = []
+    for images in graph.generators():
+        whole = np.arange(part.n)
+        for source, image in enumerate(images):
+            whole[list(groups[source])] = groups[image]
+        found.append(tuple(whole.tolist()))
+    for group in groups:
+        for i, j in itertools.pairwise(group):
+            swap = list(range(part.n))
+            swap[i], swap[j] = j, i
+            found.append(tuple(swap))
     return tuple(found)
 
 
-def _own_colours(kept: Arrangement, several: Int, tolerance: float) -> tuple[Int, Int]:
-    """Colours of pairs, by cosine, and of single vectors, by norm and repetition."""
-    (colour,) = _colours([_weighted(kept)], tolerance)
-    (norm,) = _colours([kept.relative_norms], tolerance)
-    return colour, norm * (int(several.max()) + 1) + several
+def orbits(part: Arrangement, tolerance: float = TOLERANCE) -> tuple[tuple[int, ...], ...]:
+    """Columns that symmetries carry into each other; of identical columns only the first is given.
+
+    For more than LARGEST columns, classes that no symmetry joins may be given as one.
+    """
+    graph, groups = _graph(part, tolerance)
+    label = graph.classes.copy()
+    if part.n <= LARGEST:
+        label = np.arange(graph.n)
+        for images in graph.generators():
+            for i in np.flatnonzero(np.asarray(images) != np.arange(graph.n)):
+                one, other = label[i], label[images[i]]
+                label[label == max(one, other)] = min(one, other)
+    names: dict[int, list[int]] = {}
+    for vertex, name in enumerate(label.tolist()):
+        names.setdefault(name, []).append(groups[vertex][0])
+    return tuple(tuple(sorted(orbit)) for orbit in names.values())
+
+
+def canonical_form(part: Arrangement, tolerance: float = TOLERANCE) -> Canonical | None:
+    """A form that rotations, scale and relabelling do not change, or None if out of reach.
+
+    The form holds the order of the cosines, not their decimals: it is the same for all members of
+    a family in which no two cosines meet or part, such as the antiprisms of nearly one height.
+    The order that BLISS calls canonical may change between versions of igraph.
+    """
+    if part.n > LARGEST:
+        return None
+    graph, groups = _graph(part, tolerance)
+    order = np.array([i for vertex in graph.order for i in groups[vertex]], dtype=np.int64)
+    (table,) = colours([_weighted(part)], tolerance)
+    (norm,) = colours([part.relative_norms], tolerance)
+    table = table.max() - table
+    np.fill_diagonal(table, norm)
+    # ranks of the colours off the diagonal, so that the diagonal cannot shift them
+    away = ~np.eye(part.n, dtype=bool)
+    table[away] = np.unique(table[away], return_inverse=True)[1]
+    table = table[np.ix_(order, order)]
+    key = f"{part.n} {part.rank(tolerance)} ".encode() + table.astype("<i4").tobytes()
+    return Canonical(order, table, hashlib.sha256(key).hexdigest()[:16])
+
+
+def _graph(part: Arrangement, tolerance: float) -> tuple[Coloured, list[tuple[int, ...]]]:
+    """The coloured graph of the columns without repetitions, and the columns of each vertex."""
+    groups = _distinct(part, tolerance)
+    kept = part.part([group[0] for group in groups])
+    several = np.array([len(group) for group in groups])
+    (colour,) = colours([_weighted(kept)], tolerance)
+    (norm,) = colours([kept.relative_norms], tolerance)
+    return Coloured(colour, norm * (int(several.max()) + 1) + several), groups
 
 
 def _weighted(part: Arrangement) -> Float:
@@ -105,103 +156,17 @@ def _weighted(part: Arrangement) -> Float:
     return part.cosines * np.minimum(part.confidence[:, None], part.confidence)
 
 
-def _distinct(part: Arrangement, tolerance: float) -> tuple[Arrangement, Int]:
-    """The columns without repetitions (same direction and norm), and how often each occurs."""
+def _distinct(part: Arrangement, tolerance: float) -> list[tuple[int, ...]]:
+    """Groups of columns with one direction and norm, ordered by their first column."""
     norms = part.relative_norms
-    several = np.ones(part.n, dtype=np.int64)
-    for group in part.duplicated(tolerance, 0.0):
-        ranked = sorted(group, key=lambda i: norms[i])
+    left, groups = set(range(part.n)), []
+    for along in part.duplicated(tolerance, 0.0):
+        ranked = sorted(along, key=lambda i: norms[i])
+        runs = [[ranked[0]]]
         for before, after in itertools.pairwise(ranked):
-            if norms[after] - norms[before] <= tolerance:
-                several[after] += several[before]
-                several[before] = 0
-    keep = np.flatnonzero(several)
-    return part.part(keep.tolist()), several[keep]
-
-
-def _colours(tables: Sequence[Float], tolerance: float) -> list[Int]:
-    """Whole numbers for values, equal where values are joined by gaps of at most tolerance."""
-    flat = np.sort(np.concatenate([table.ravel() for table in tables]))
-    starts = flat[1:][np.diff(flat) > tolerance]
-    return [np.searchsorted(starts, table, side="right").astype(np.int64) for table in tables]
-
-
-def _basis(vectors: Float, start: int | None = None) -> tuple[int, ...]:
-    """Independent columns that span the rest, longest remainder first."""
-    rest = vectors.copy()
-    chosen: list[int] = []
-    while len(chosen) < min(vectors.shape):
-        lengths = np.linalg.norm(rest, axis=0)
-        pick = int(np.argmax(lengths > 0.999 * lengths.max()))
-        pick = start if start is not None and not chosen else pick
-        if lengths[pick] <= 1e-4:
-            break
-        chosen.append(pick)
-        axis = rest[:, pick] / lengths[pick]
-        rest = rest - np.outer(axis, axis @ rest)
-    return tuple(chosen)
-
-
-class _GaveUp(Exception):
-    """The search for a relabelling used up its budget."""
-
-
-class _Search:
-    """Relabellings from one coloured complete graph to another."""
-
-    STEP = np.uint64(0x9E3779B97F4A7C15)  # any large odd number: keeps the levels of a hash apart
-
-    def __init__(self, A: Int, B: Int, own_A: Int, own_B: Int, base: tuple[int, ...]) -> None:
-        self.A, self.B, self.base, self.steps = A, B, base, 0
-        rng = np.random.default_rng(0)
-        top = int(max(A.max(), B.max(), own_A.max(), own_B.max())) + 1
-        full = np.iinfo(np.uint64).max
-        self.salt = rng.integers(0, full, size=(3, top), dtype=np.uint64)
-        # what has been seen of each vertex after 0, 1, 2, ... base points, as one number
-        seen = self.salt[1][own_A] + self.salt[2][A].sum(axis=1, dtype=np.uint64)
-        self.start = self.salt[1][own_B] + self.salt[2][B].sum(axis=1, dtype=np.uint64)
-        self.seen = [seen]
-        for point in base:
-            seen = seen * self.STEP + self.salt[0][A[:, point]]
-            self.seen.append(seen)
-        self.sorted = [np.sort(seen) for seen in self.seen]
-
-    def _after(self, images: Sequence[int]) -> Hash:
-        seen = self.start
-        for image in images:
-            seen = seen * self.STEP + self.salt[0][self.B[:, image]]
-        return seen
-
-    def class_of(self, vertex: int) -> list[int]:
-        """Vertices with the same colours around them, symmetric or not."""
-        return [int(i) for i in np.flatnonzero(self.start == self.seen[0][vertex])]
-
-    def alike(self, images: Sequence[int]) -> list[int]:
-        """Vertices that look like the next base point, given the images of those before."""
-        level = len(images)
-        point = self.base[level]
-        return [int(i) for i in np.flatnonzero(self._after(images) == self.seen[level][point])]
-
-    def places(self, images: Sequence[int]) -> list[int]:
-        """Images of the next base point under relabellings with the given earlier images."""
-        return [i for i in self.alike(images) if self.first((*images, i)) is not None]
-
-    def first(self, images: tuple[int, ...]) -> Int | None:
-        """A relabelling, as the image (n,) of every vertex, that extends the given images."""
-        return self._extend(len(images), self._after(images))
-
-    def _extend(self, level: int, seen: Hash) -> Int | None:
-        self.steps += 1
-        if self.steps > BUDGET:
-            raise _GaveUp
-        if not np.array_equal(np.sort(seen), self.sorted[level]):
-            return None
-        if level == len(self.base):
-            image = np.empty(seen.size, dtype=np.int64)
-            image[np.argsort(self.seen[level], kind="stable")] = np.argsort(seen, kind="stable")
-            return image
-        for i in np.flatnonzero(seen == self.seen[level][self.base[level]]):
-            found = self._extend(level + 1, seen * self.STEP + self.salt[0][self.B[:, i]])
-            if found is not None:
-                return found
-        return None
+            if norms[after] - norms[before] > tolerance:
+                runs.append([])
+            runs[-1].append(after)
+        groups += [tuple(sorted(run)) for run in runs]
+        left -= set(along)
+    return sorted([*groups, *((i,) for i in left)])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packing.arrangement import Arrangement
+from packing.catalogue import entry
+from packing.catalogue.coordinates import polygon, simplex
 from packing.errors import BadInput
-from packing.named import polygon, simplex
 
 DIGON = np.array([[1.0, -1.0]])
 
@@ -121,6 +122,114 @@ def test_rattlers_touch_nothing():
     # the poles of a pentagonal bipyramid are 90 degrees from the ring, whose steps are 72
     assert Arrangement.from_weights(stacked(polygon(5), DIGON)).rattlers() == (5, 6)
     assert Arrangement.from_weights(simplex(4)).rattlers() == ()
+
+
+def test_spectrum_by_hand():
+    A = Arrangement.from_weights(2.0 * polygon(5))
+    (row,) = set(A.spectrum())
+    near, far = math.cos(2 * math.pi / 5), math.cos(4 * math.pi / 5)
+    assert [count for _, count in row] == [2, 2]
+    assert [value for value, _ in row] == pytest.approx([near, far], abs=1e-15)
+    mixed = Arrangement.from_weights(
+        np.concatenate([stacked(polygon(3), DIGON), np.zeros((3, 1))], 1)
+    )
+    rows = mixed.spectrum()
+    assert [[count for _, count in row] for row in rows] == [[2, 2]] * 3 + [[3, 1]] * 2 + [[]]
+    assert Arrangement.from_weights([[1.0], [2.0]]).spectrum() == ((),)
+
+
+@given(st.integers(2, 9), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_a_spectrum_counts_every_other_vector_once(n, d, seed):
+    W = np.random.default_rng(seed).integers(-2, 3, size=(d, n))
+    A = Arrangement.from_weights(W)
+    live = [i for i in range(n) if np.any(W[:, i])]
+    for i, row in enumerate(A.spectrum()):
+        assert sum(count for _, count in row) == (len(live) - 1 if i in live else 0)
+        values = sorted((v for v, count in row for _ in range(count)), reverse=True)
+        direct = sorted((A.cosines[i, j] for j in live if j != i and i in live), reverse=True)
+        np.testing.assert_allclose(values, direct, atol=1e-5)
+
+
+def test_contacts_by_hand():
+    A = Arrangement.from_weights(stacked(polygon(5), DIGON))
+    assert sorted(map(tuple, A.contacts())) == [(0, 1), (0, 4), (1, 2), (2, 3), (3, 4)]
+    lines = Arrangement.from_weights(np.array([[1.0, 0.0, 0.6, -0.6], [0.0, 1.0, 0.8, 0.8]]))
+    assert lines.contacts().tolist() == [[1, 2], [1, 3]]
+    assert lines.contacts(lines=True).tolist() == [[1, 2], [1, 3]]
+    assert Arrangement.from_weights(-lines.W * [1, 1, 1, -1]).contacts(lines=True).tolist() == [
+        [1, 2],
+        [1, 3],
+    ]
+    assert Arrangement.from_weights([[0.0, 1.0]]).contacts().shape == (0, 2)
+
+
+def test_movable_vectors_are_the_ones_with_room():
+    A = Arrangement.from_weights(stacked(polygon(5), DIGON))
+    assert A.movable() == A.rattlers() == (5, 6)
+    assert Arrangement.from_weights(simplex(4)).movable() == ()
+    assert Arrangement.from_weights(entry("icosahedron").vectors).movable() == ()
+    # every vertex of an icosahedron less one still has neighbours all around or nearly so
+    assert Arrangement.from_weights(entry("icosahedron").vectors[:, 1:]).movable() == ()
+
+
+def test_a_vector_with_contacts_can_rattle():
+    """A hexagon in R^3 and a vector above it that leans on one corner: it has one contact."""
+    hexagon = np.vstack([polygon(6), np.zeros(6)])
+    lean = np.array([[0.5], [0.0], [math.sqrt(0.75)]])
+    A = Arrangement.from_weights(np.hstack([hexagon, lean]))
+    assert A.rattlers() == () and A.movable() == (6,)
+
+
+def test_pruning_goes_on_until_nobody_leaves():
+    """A hexagon less a corner unravels from both ends, though its middle is held at first."""
+    assert Arrangement.from_weights(polygon(6)).movable() == ()
+    A = Arrangement.from_weights(polygon(6)[:, 1:])
+    assert A.rattlers() == () and A.movable() == (0, 1, 2, 3, 4)
+
+
+def test_random_vectors_hold_nothing():
+    W = np.random.default_rng(0).normal(size=(3, 12))
+    assert Arrangement.from_weights(W).movable() == tuple(range(12))
+    assert Arrangement.from_weights(W).movable(lines=True) == tuple(range(12))
+
+
+def test_orthogonal_lines_cannot_move():
+    assert Arrangement.from_weights(np.eye(4)).movable(lines=True) == ()
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-4, 1e-3, 1e-2])
+def test_blocks_survive_the_noise_that_is_stated(noise):
+    rng = np.random.default_rng(4)
+    W = stacked(polygon(5), simplex(3), DIGON, np.array([[1.0]])) * rng.uniform(0.3, 3.0, size=12)
+    blocks = Arrangement.from_weights(W).blocks()
+    assert len(blocks) == 4
+    for _ in range(20):
+        noisy = Arrangement.from_weights(W + noise * rng.normal(size=W.shape))
+        assert noisy.blocks(noise=noise) == blocks
+        assert noisy.blocks() != blocks  # negative control: without the statement they merge
+
+
+def test_noise_that_drowns_a_contact_splits_it():
+    W = np.array([[1.0, 0.01], [0.0, 1.0]])
+    A = Arrangement.from_weights(W)
+    assert A.blocks() == A.blocks(noise=1e-3) == ((0, 1),)
+    assert A.blocks(noise=1e-2) == ((0,), (1,))
+    for bad in (-1.0, math.nan, math.inf):
+        with pytest.raises(BadInput, match="noise"):
+            A.blocks(noise=bad)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2), (3, 3)])
+def test_an_arrangement_survives_a_file(tmp_path, shape):
+    W = np.random.default_rng(0).normal(size=shape)
+    path = tmp_path / "arrangement.npz"
+    Arrangement.from_weights(W).save(path)
+    np.testing.assert_array_equal(Arrangement.load(path).W, W)
+    np.testing.assert_array_equal(Arrangement.load(path, "n,d").W, W.T)
+    if shape[0] < shape[1]:
+        np.testing.assert_array_equal(Arrangement.load(path, None).W, W)
+    with pytest.raises(BadInput):
+        Arrangement.load(tmp_path / "missing.npz")
 
 
 def test_an_arrangement_owns_its_numbers():

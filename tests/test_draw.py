@@ -11,8 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from packing import draw
+from packing.catalogue import entry
+from packing.catalogue.coordinates import polygon
 from packing.errors import BadInput
-from packing.named import icosahedron, polygon
 from packing.recognise import name_of
 from theory.draw import _apart, draw_ladder, draw_optimum
 from theory.features import Features
@@ -136,7 +137,7 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:
         (np.zeros((2, 3)), 3),
         (np.c_[polygon(3), 0.3 * polygon(3)[:, 0], polygon(3)[:, 0]], 3),
         (np.diag([1.0, 1.0, 1.0]), 3),
-        (icosahedron(), 3),
+        (entry("icosahedron").vectors, 3),
         (np.zeros((3, 2)), 3),
         (np.ones((1, 1)), 3),
         (stacked(polygon(5), polygon(3)), 2),
@@ -181,7 +182,7 @@ def test_feature_labels_do_not_overlap(seen: list[Figure], name: str) -> None:
     W = {
         "pentagon": polygon(5),
         "shadow": np.c_[polygon(5), 0.3 * polygon(5)[:, 2]],
-        "icosahedron": icosahedron(),
+        "icosahedron": entry("icosahedron").vectors,
         "bipyramid": stacked(polygon(5), np.array([[1.0, -1.0]])),
     }[name]
     draw_optimum(FakeOptimum(W), "x.png")

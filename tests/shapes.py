@@ -1,16 +1,14 @@
-"""Named shapes, built from integers and the golden ratio.
+"""Named shapes as floats, from integers and the golden ratio: a second route to the catalogue's.
 
-Only shapes that do not split into orthogonal blocks are listed: a square is two digons, an
-octahedron three. Every shape consists of unit vectors in its own span.
+The catalogue builds the same shapes exactly and by other means; tests that need some vectors take
+them here, so that a slip in one construction does not hide in both.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +16,9 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 PHI = (1.0 + math.sqrt(5.0)) / 2.0
-POLYGONS = {3: "triangle", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon"}
-POLYGONS |= {9: "enneagon", 10: "decagon", 11: "hendecagon", 12: "dodecagon"}
-SIDED = {3: "triangular", 4: "square", 5: "pentagonal", 6: "hexagonal", 7: "heptagonal"}
-SIDED |= {8: "octagonal"}
-
-
-@dataclass(frozen=True, eq=False)
-class Shape:
-    """A named arrangement of unit vectors (d, n)."""
-
-    name: str
-    vectors: Float
 
 
 # --- families -----------------------------------------------------------------------------------
-
-
-def simplex_name(d: int) -> str:
-    """Name of the regular simplex in R^d, d >= 2."""
-    return {2: "triangle", 3: "tetrahedron"}.get(d, f"{d}-simplex")
-
-
-def polygon_name(k: int) -> str:
-    """Name of the regular k-gon."""
-    return POLYGONS.get(k, f"{k}-gon")
 
 
 def simplex(d: int) -> Float:
@@ -164,69 +140,6 @@ def code_56() -> Float:
 def code_27() -> Float:
     """Kissing arrangement of the 56: the Schlaefli code, 27 vectors in R^6, cosines 1/4, -1/2."""
     return _kissing(code_56())
-
-
-FIXED: dict[tuple[int, int], tuple[tuple[str, Callable[[], Float]], ...]] = {
-    (12, 3): (("icosahedron", icosahedron), ("cuboctahedron", lambda: roots_D(3))),
-    (20, 3): (("dodecahedron", dodecahedron),),
-    (30, 3): (("icosidodecahedron", icosidodecahedron),),
-    (8, 3): (("cube", lambda: cube(3)),),
-    (10, 4): (("Petersen code", lambda: rectified_simplex(4)),),
-    (16, 4): (("tesseract", lambda: cube(4)),),
-    (24, 4): (("24-cell", lambda: roots_D(4)),),
-    (120, 4): (("600-cell", cell_600),),
-    (72, 6): (("E6 roots", roots_E6),),
-    (27, 6): (("Schlaefli code", code_27),),
-    (126, 7): (("E7 roots", roots_E7),),
-    (56, 7): (("E7 56-code", code_56),),
-    (240, 8): (("E8 roots", roots_E8),),
-}
-
-
-@lru_cache(maxsize=256)
-def shapes(n: int, d: int) -> tuple[Shape, ...]:
-    """Every rigid shape of n unit vectors spanning R^d, d >= 2, most special name first."""
-    found = [(name, build) for name, build in FIXED.get((n, d), ())]
-    if n == d + 1:
-        found.append((simplex_name(d), lambda: simplex(d)))
-    if d == 2 and n >= 5:
-        found.append((polygon_name(n), lambda: polygon(n)))
-    if d >= 5:  # below, these have names of their own
-        if n == 2 ** (d - 1):
-            found.append((f"{d}-demicube", lambda: demicube(d)))
-        if n == 2**d:
-            found.append((f"{d}-cube", lambda: cube(d)))
-        if n == 2 * d * (d - 1):
-            found.append((f"D{d} roots", lambda: roots_D(d)))
-        if n == d * (d + 1) // 2:
-            found.append((f"rectified {d}-simplex", lambda: rectified_simplex(d)))
-    if d >= 4:
-        if n == 2 * (d + 1):
-            name = "doubled 5-cell" if d == 4 else f"doubled {d}-simplex"
-            found.append((name, lambda: doubled(simplex(d))))
-        if n == d * (d + 1):
-            found.append((f"A{d} roots", lambda: roots_A(d)))
-    return tuple(Shape(name, build()) for name, build in found)
-
-
-def prisms(directions: Float) -> Iterator[Shape]:
-    """Prisms and antiprisms (d = 3, 2k vectors) whose free height agrees with the directions.
-
-    The frame operator of such a shape has eigenvalues k r^2, k r^2 and 2 k height^2, so the
-    height is read off each eigenvalue in turn and the comparison is left to the caller.
-    """
-    d, n = directions.shape
-    if d != 3 or n % 2 or n < 4:
-        return
-    k = n // 2
-    side = SIDED.get(k, f"{k}-gonal")
-    for value in np.linalg.eigvalsh(directions @ directions.T):
-        height = math.sqrt(max(float(value), 0.0) / n)
-        if 0.0 < height < 1.0:
-            name = "disphenoid" if k == 2 else f"{side} antiprism"
-            yield Shape(name, antiprism(k, height))
-            if k >= 3:
-                yield Shape(f"{side} prism", prism(k, height))
 
 
 # --- tools --------------------------------------------------------------------------------------

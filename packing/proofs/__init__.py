@@ -1,0 +1,1 @@
+"""What can be proved of a code that a search found: certificates, existence, exact numbers."""

@@ -11,54 +11,50 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from packing import __version__, cli
+from packing.door import Door
 from packing.errors import BadInput, NotReached
 from packing.files import remove_unfinished
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "code": ("packing.commands:code_command", "The best arrangement of n points or lines in R^d."),
+    "bounds": ("packing.commands:bounds_command", "What no n points or lines in R^d can beat."),
+    "identify": ("packing.commands:identify_command", "The name of the arrangement in a file."),
     "loss": ("theory.commands:loss_command", "Expected loss of the weights in a file."),
     "optimal": ("theory.commands:optimal_command", "The arrangement of least expected loss."),
     "critical": ("theory.commands:critical_command", "Where the optimum changes as S falls."),
+    "table": (
+        "packing.table_commands:table_command",
+        "Tables: text, Markdown, CSV, JSON, LaTeX.",
+    ),
 }
 
+TABLES: dict[str, tuple[str, str]] = {
+    "arrangements": (
+        "packing.table_commands:arrangements_command",
+        "The best arrangement for every n and d, its bound, and how it is known.",
+    ),
+}
+"""Kinds of `packing table`."""
+
 EXAMPLES = """\
+packing code -n 24 -d 4 --plot code.png
+packing bounds -n 24 -d 3
+packing identify weights.npz
+packing table arrangements -n 4-12 -d 3 --format md
 packing critical -n 5 -d 2
 packing optimal -n 5 -d 2 -S 0.1 --plot optimum.png
 packing loss weights.npz -S 0.1 --json
 """
 
 
-class CommandTable(click.Group):
-    """A click group that imports a command when it runs, and owns the exit codes."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        _check_room(module.partition(".")[0])
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}: there are {', '.join(COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+class CommandTable(Door):
+    """The door of the command line, which owns the exit codes."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
@@ -104,19 +100,10 @@ def _sentence(error: click.ClickException) -> str:
     return error.format_message().rstrip(".")
 
 
-def _check_room(name: str) -> None:
-    """Other distributions ship packages called theory or validate: say so rather than break."""
-    module = import_module(name)
-    found, ours = module.__file__, Path(__file__).resolve().parent.parent
-    if found is None or Path(found).resolve().parent.parent != ours:
-        raise BadInput(
-            f"the package {name!r} comes from {found or 'another distribution'}, not from "
-            "feature-packing: install feature-packing in a virtual environment of its own"
-        )
-
-
 @click.group(
     cls=CommandTable,
+    commands_at=COMMANDS,
+    noun="command",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 OK, DISAGREED, BAD_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
 BROKEN_PIPE = 141  # as a shell reports it: whoever read our output had enough
+NARROWEST = 40  # columns; a narrower terminal folds the lines itself
 BUG = 70  # EX_SOFTWARE: an exception nobody foresaw
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,14 +73,14 @@ def emit(
     """Print an answer: one JSON object, or tables for people."""
     values = plain(answer)
     if as_json:
-        _print(json.dumps(values, allow_nan=False) + "\n")
+        write_out(json.dumps(values, allow_nan=False) + "\n")
     else:
         from rich.console import Group
         from rich.measure import Measurement
 
         out = console(sys.stdout)
-        width, wide = out.width, out.options.update(max_width=1000)
-        with out.capture() as captured:
+        width, wide = max(out.width, NARROWEST), out.options.update(max_width=1000)
+        with _told_when_full(), out.capture() as captured:  # unbuffered, a capture writes too
             for table in tables(values):
                 # Facts are folded to the width there is; a grid, whose numbers rich would cut
                 # short, takes the width it needs.
@@ -88,16 +89,22 @@ def emit(
                 out.width = max(width, needed)
                 out.print(table)
         # Tables are padded to their width: blanks at line ends are no part of the answer.
-        _print("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        write_out("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def _print(text: str) -> None:
+def write_out(text: str) -> None:
     """Write to standard output now, so that a full disk is noticed while it can be told."""
     if sys.stdout is None:
         raise BadInput("standard output is closed: there is nowhere to print the answer")
-    try:
+    with _told_when_full():
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -296,11 +303,15 @@ class Verb(click.Command):
 def docstring_opening(verb: str) -> list[str]:
     """Paragraphs of a numpydoc docstring up to its first section, of "module:function"."""
     module, _, function = verb.partition(":")
+    room, *inner = module.split(".")
     try:
-        spec = importlib.util.find_spec(module)
+        # find_spec of a dotted name imports its parents, and those may be heavy.
+        spec = importlib.util.find_spec(room)
         if spec is None or spec.origin is None:
             return []
-        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        place = Path(spec.origin).parent.joinpath(*inner)
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ImportError):
         return []
     for node in tree.body:

@@ -104,4 +104,110 @@ CRITICAL = answer(
     **{key: _ASKED[key] for key in ("n", "d", "law", "importance", "bias", "relu")},
 )
 
-SCHEMAS = {"loss": LOSS, "optimal": OPTIMAL, "critical": CRITICAL}
+_FOUND = {
+    "n": COUNT,
+    "d": COUNT,
+    "criterion": {"enum": ["angle", "coulomb", "riesz", "lines"]},
+    "exponent": MAYBE,
+    "seed": COUNT,
+    "status": {"enum": ["proved", "found-often", "found-rarely", "unfinished"]},
+    "search_status": {"enum": ["proved", "found-often", "found-rarely", "unfinished"]},
+    "advice": TEXT,
+    "reached": COUNT,
+    "runs": COUNT,
+    "max_cosine": MAYBE,
+    "min_angle_deg": MAYBE,
+    "coherence": MAYBE,
+    "energy": MAYBE,
+    "value": MAYBE,
+    "bound": MAYBE,
+    "gap": MAYBE,
+    "bound_name": null_or(TEXT),
+    "bound_source": null_or(TEXT),
+    "certificate": null_or(answer(cosine=TEXT, proved=FLAG, sentence=TEXT)),
+    "existence": null_or(answer(status=TEXT, sentence=TEXT, cosine={"type": "string"})),
+    "algebraic": null_or(answer(status=TEXT, sentence=TEXT, polynomial=null_or(TEXT))),
+}
+
+CODE = answer(
+    vectors=some(some(NUMBER)),
+    name=TEXT,
+    verdict={"enum": ["optimal (proved)", "meets the bound", "open", "impossible"]},
+    why=TEXT,
+    contacts=some({"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}),
+    rattlers=some(COUNT),
+    seconds=NUMBER,
+    **_FOUND,
+)
+
+NO_CODE = answer(
+    **{key: {"type": "null"} for key in ("vectors", "name", "verdict", "contacts", "rattlers")},
+    **_FOUND,
+)
+
+BOUNDS = answer(
+    n=null_or(COUNT),
+    d=COUNT,
+    cosine=null_or(TEXT),
+    bounds=some(
+        answer(
+            name=TEXT,
+            quantity={"enum": ["max_cosine", "coherence", "points", "lines", "energy"]},
+            direction={"enum": ["at least", "at most"]},
+            value=NUMBER,
+            exact=null_or(TEXT),
+            holds=TEXT,
+            source=TEXT,
+            rigorous=FLAG,
+            attained=null_or(TEXT),
+        )
+    ),
+)
+
+IDENTIFY = answer(
+    name=TEXT,
+    blocks=some(
+        answer(
+            name=TEXT,
+            features=some(COUNT),
+            symmetry_order=null_or({"type": "integer", "minimum": 1}),
+            distance=MAYBE,
+            nearest=null_or(TEXT),
+            nearest_distance=MAYBE,
+            fingerprint=null_or(TEXT),
+            exact=some(TEXT),
+        )
+    ),
+    rattlers=some(COUNT),
+    represented=COUNT,
+    ignored=some(COUNT),
+    noise=NUMBER,
+    chance=NUMBER,
+    n=COUNT,
+    d=COUNT,
+    tolerance=NUMBER,
+    orientation={"enum": ["d,n", "n,d"]},
+    note=TEXT,
+)
+
+ARRANGEMENTS = answer(
+    title=TEXT,
+    columns=some(TEXT),
+    rows=some(
+        answer(
+            **{key: _FOUND[key] for key in ("n", "d", "max_cosine", "min_angle_deg", "energy")},
+            **{key: _FOUND[key] for key in ("bound", "gap", "bound_name")},
+            name=null_or(TEXT),
+            known=TEXT,
+        )
+    ),
+)
+
+SCHEMAS = {
+    "code": CODE,
+    "bounds": BOUNDS,
+    "identify": IDENTIFY,
+    "loss": LOSS,
+    "optimal": OPTIMAL,
+    "critical": CRITICAL,
+}

@@ -41,7 +41,7 @@ def code_values(judged: Judgement | None, asked: dict[str, Any], said: str = "")
         empty = dict.fromkeys(keys.split())
         status = {"status": UNFINISHED, "search_status": UNFINISHED, "advice": said}
         return {**asked, **empty, **status, "reached": 0, "runs": 0}
-    from packing.judgement import OPTIMAL, upright_lines
+    from packing.judgement import upright_lines
 
     code, bound = judged.code, judged.bound
     shown = upright_lines(code.arrangement) if code.criterion == "lines" else code.arrangement
@@ -60,9 +60,9 @@ def code_values(judged: Judgement | None, asked: dict[str, Any], said: str = "")
         "bound_source": None if bound is None else bound.source,
         "verdict": judged.verdict,
         "why": judged.why,
-        "status": "proved" if judged.verdict == OPTIMAL else code.status,
+        "status": judged.status,
         "search_status": code.status,
-        "advice": judged.why if judged.verdict == OPTIMAL else code.advice,
+        "advice": judged.advice,
         "reached": code.reached,
         "runs": code.runs,
         "seconds": code.seconds,
@@ -247,7 +247,15 @@ def identify_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
     )
     if not v["blocks"]:
         return
-    columns = ["block", "features", "symmetry", "distance", "nearest", "fingerprint", "cosines"]
+    columns = [
+        "block",
+        "features",
+        "symmetry",
+        "largest shift",
+        "nearest",
+        "fingerprint",
+        "cosines",
+    ]
     rows = []
     for block in v["blocks"][:_ROWS_SHOWN]:
         near = "-"

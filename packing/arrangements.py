@@ -140,7 +140,7 @@ def cell(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """One row, as values that JSON can hold; without a result where the time was too short."""
-    from packing.judgement import OPTIMAL, judge
+    from packing.judgement import judge
     from packing.search import search
 
     try:
@@ -163,8 +163,8 @@ def cell(
         "gap": judged.gap,
         "bound_name": judged.bound.name if judged.bound is not None else None,
         "known": how_known(judged),
-        "status": "proved" if judged.verdict == OPTIMAL else code.status,
-        "advice": code.advice,
+        "status": judged.status,
+        "advice": judged.advice,
     }
     row: dict[str, Any] = plain(values)
     return row
@@ -182,6 +182,6 @@ def how_known(judged: Judgement) -> str:
     if judged.verdict == OPTIMAL:
         return judged.verdict
     code = judged.code
-    found = f"found {code.reached} of {code.runs} times"
-    late = ", time up" if code.status == "unfinished" else ""
+    found = f"found {code.reached} of {code.runs} {'time' if code.runs == 1 else 'times'}"
+    late = ", time up" if judged.status == "unfinished" else ""
     return found + late if judged.verdict == OPEN else f"{judged.verdict}, {found}{late}"

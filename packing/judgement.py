@@ -64,6 +64,18 @@ class Judgement:
     verdict: str
     why: str
 
+    @property
+    def status(self) -> str:
+        """The status of the code, or what the verdict knows better: "proved", "meets-bound"."""
+        if self.verdict == OPTIMAL:
+            return "proved"
+        return "meets-bound" if self.verdict == MEETS else self.code.status
+
+    @property
+    def advice(self) -> str:
+        """What the status means; no more time is asked for where nothing better can be found."""
+        return self.why if self.verdict in (OPTIMAL, MEETS) else self.code.advice
+
 
 def judge(code: Code) -> Judgement:
     """A found code beside its name and the best bound; says whether it is proved optimal.

@@ -62,7 +62,10 @@ SEARCH = options(
         "least coherence.  [default: angle]",
     ),
     click.option(
-        "--exponent", type=Number(), metavar="s", help="Riesz energy: sum over pairs of 1/r^s."
+        "--exponent",
+        type=Number(),
+        metavar="s",
+        help="Riesz energy: sum over pairs of 1/r^s, 0 < s <= 100.",
     ),
 )
 SEED = click.option(

@@ -91,9 +91,10 @@ class Block:
 class Named:
     """The name of an arrangement and of its blocks.
 
-    ``blocks`` are in the order of the name, dedicated features last, one block each; ``rattlers``
-    touch no other vector (equal norms only, else empty); ``represented`` counts the features that
-    are not ``ignored``.
+    ``blocks`` are in the order of the name, dedicated features last, one block each. ``rattlers``
+    have no cosine as large as the largest of their block, so they can move there and nothing gets
+    worse (equal norms only, else empty; through noise, those of the named shapes). ``represented``
+    counts the features that are not ``ignored``.
 
     A name seen through noise has a ``noise``: the root mean square displacement of a vector from
     its place in the named arrangement, every vector keeping its norm, in units of the root mean
@@ -189,7 +190,8 @@ def identify(
     -----
     Numerical. Without a stated noise, fewer than one in 10^4 random arrangements of more than
     d + 1 vectors gets a name (`packing.names.chance` has the formula, tests the count). With fewer
-    vectors a name says little: of three random vectors in the plane one in 500 is a triangle.
+    vectors a name says little: of three random vectors in the plane up to one in a hundred gets
+    one, and `chance` says how little. Overstating the noise can lose a name.
     """
     whole = _checked(W, b, tolerance)
     if noise is not None and not 0.0 <= noise <= LOUDEST:
@@ -244,11 +246,16 @@ def _assembled(
     ignored = whole.ignored(norm_tolerance)
     live = [i for group in groups for i in group]
     even = bool(live) and not sight.uneven(whole.norms[live])
-    rattlers = whole.part(live).rattlers(sight.same) if even else ()
+    loose = []
+    for group, one in zip(groups, found, strict=True):
+        if not sight.noise:
+            loose += [group[i] for i in whole.part(group).rattlers(sight.same)]
+        elif one is not None:  # noise lifts one cosine above the others: ask the shape itself
+            loose += [group[i] for i in Arrangement(one.model).rattlers(TOLERANCE)]
     return Named(
         name=sentence([x.name for x in blocks], len(ignored), even),
         blocks=tuple(blocks),
-        rattlers=tuple(live[i] for i in rattlers),
+        rattlers=tuple(sorted(loose)) if even else (),
         represented=len(live),
         ignored=ignored,
     )

@@ -191,6 +191,12 @@ def test_codes_without_digits_get_no_form():
     assert precise(found(7) + 1e-7 * rng.normal(size=(3, 7))) is None
 
 
+@pytest.mark.parametrize("digits", [float("nan"), float("inf"), -4.0])
+def test_digits_that_are_no_number_are_refused(digits):
+    with pytest.raises(BadInput, match="digits"):
+        algebraic(0.3, digits=digits)
+
+
 # Gram matrices.
 
 

@@ -388,6 +388,17 @@ def test_line_bounds_at_sharp_systems(d: int, n: int) -> None:
     assert 0 <= found.value - programme.value + 1e-15 < 1e-9
 
 
+def test_lines_known_not_to_exist_attain_nothing() -> None:
+    """The catalogue refuses 76 lines in R^19 and 96 in R^20, so no bound may say they exist."""
+    from packing.catalogue.lines import ABSENT
+
+    assert not EQUIANGULAR & set(ABSENT)
+    for d, n in ABSENT:
+        welch = best(n, d, "coherence")
+        assert welch.name == "Welch" and welch.attained is None
+        assert gap(welch.value, n, d, quantity="coherence").verdict == "meets the bound"
+
+
 @settings(max_examples=20)
 @given(st.integers(2, 4), st.integers(9, 400))
 def test_counting_undoes_the_cosine(d: int, n: int) -> None:
@@ -521,7 +532,14 @@ def test_best_is_monotone_in_n(d: int) -> None:
 
 
 def test_large_questions() -> None:
-    for n, d in ((10**6, 1000), (10**30, 1000), (10**18, 3), (10**18, 4), (5, 10**6)):
+    for n, d in (
+        (10**6, 1000),
+        (10**30, 1000),
+        (10**18, 3),
+        (10**18, 4),
+        (5, 10**6),
+        (10**7, 10**6),
+    ):
         found = best(n, d)
         assert -1.0 <= found.value < 1.0
         assert 0.0 <= best(n, d, "coherence").value <= 1.0

@@ -536,7 +536,7 @@ def test_kinds_of_tables() -> None:
         shown = run(f"table {kind} --help").stdout
         assert f"packing table {kind} " in shown.partition("Examples:")[2]
     assert f"there are {', '.join(TABLES)}" in refused("table angles")
-    assert f"there are {', '.join(TABLES)}" in refused("table")
+    assert f"give a kind of table: {', '.join(TABLES)}" in refused("table")
 
 
 def test_another_room_may_add_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,7 @@ def test_lines_without_a_construction_have_rows_alone() -> None:
     """A regular two-graph on 100 points is not among those built here."""
     one = equiangular(45, 100)
     assert not one.built and "parameters only" in one.construction
+    assert "nor whether there are any" in one.construction
     (many, row), (single, first) = one.rows
     assert (many, single, sum(m for _, m in row), first[0][1]) == (99, 1, 99, 99)
     with pytest.raises(BadInput):

@@ -64,6 +64,19 @@ def test_the_python_shown_runs() -> None:
     assert promised is not None and star.startswith(promised.group(1))
 
 
+def test_the_geometry_shown_runs() -> None:
+    printed = io.StringIO()
+    shown = block("python", "identify")
+    with contextlib.redirect_stdout(printed):
+        exec(shown, {})
+    name, numbers = printed.getvalue().strip().split("\n")
+    assert f"# {name}" in shown
+    cosine, bound = (float(x) for x in numbers.split())
+    for value, promised in zip((cosine, bound), re.findall(r"(0\.\d+)\.\.\.", shown), strict=True):
+        assert str(value).startswith(promised)
+    assert bound < cosine
+
+
 @pytest.mark.parametrize("claim", ["S* = 0.1857", "below 0.1198"])
 def test_prose_repeats_the_table(claim: str) -> None:
     number = claim.split()[-1]

@@ -103,8 +103,7 @@ def cosine(n: int, d: int) -> tuple[Fraction, str | None]:
         n = largest  # any n points contain so many
     low, high = -1.0, 1.0
     while (middle := (low + high) / 2) not in (low, high):
-        value = _walk(d, middle, LARGEST_DEGREE)[0]
-        if value is not None and value < n:
+        if _fewer(d, middle, n):
             low = middle
         else:
             high = middle
@@ -112,6 +111,15 @@ def cosine(n: int, d: int) -> tuple[Fraction, str | None]:
     while low > -1.0 and count(d, Fraction(low)) > n:
         low, step = max(-1.0, start - step), 2 * step
     return _exact_form(n, d, m, Fraction(low))
+
+
+def _fewer(d: int, s: float, n: int) -> bool:
+    """Whether L(d, s) < n, in floats; False where L is more than floats can hold."""
+    try:
+        value = _walk(d, s, LARGEST_DEGREE)[0]
+    except OverflowError:
+        return False
+    return value is not None and bool(value < n)
 
 
 def _exact_form(n: int, d: int, m: int, low: Fraction) -> tuple[Fraction, str | None]:

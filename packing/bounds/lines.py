@@ -17,10 +17,11 @@ FRAMES = "Fickus and Mixon 2015, arXiv 1504.00253"
 EQUIANGULAR = frozenset(
     {
         *((3, 6), (5, 10), (6, 16), (7, 14), (7, 28), (9, 18), (10, 16), (13, 26), (15, 36)),
-        *((20, 96), (21, 28), (21, 36), (21, 126), (22, 176), (23, 276)),
+        *((21, 28), (21, 36), (21, 126), (22, 176), (23, 276)),
     }
 )
-"""(d, n) of some real equiangular tight frames; they meet Welch's bound."""
+"""(d, n) of some real equiangular tight frames; they meet Welch's bound. Not (20, 96): srg(95, 40,
+12, 20) does not exist (Azarija and Marc 2020)."""
 
 SHARP_LINES = {
     (6, 36): "E6 roots (Delsarte, Goethals, Seidel 1975)",

@@ -16,6 +16,7 @@ from packing.catalogue import codes, graphs, leech, lines, polytopes, roots
 from packing.catalogue.entry import Claim, Cosine, Entry, ExactGram, Row
 from packing.catalogue.families import FAMILIES, POLYGON, Family
 from packing.catalogue.graphs import srg
+from packing.catalogue.lines import equiangular
 from packing.catalogue.polytopes import SIDED, prism_entry
 from packing.errors import BadInput
 
@@ -28,6 +29,7 @@ __all__ = [
     "candidates",
     "entries",
     "entry",
+    "equiangular",
     "srg",
 ]
 
@@ -146,8 +148,9 @@ def _by_name() -> dict[str, Entry]:
 
 
 def _plain(name: str) -> str:
-    """Names are compared without capitals, and hyphens count as spaces."""
-    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    """Names are compared without capitals, and hyphens count as spaces, but "-3" is no 3."""
+    sign = "-" if name.lstrip().startswith("-") else ""
+    return sign + " ".join(name.lower().replace("_", " ").replace("-", " ").split())
 
 
 def entry(name: str) -> Entry:
@@ -169,8 +172,9 @@ def entry(name: str) -> Entry:
         raise BadInput(f"{name!r} is no name: give one such as '24-cell' or '7-simplex'")
     wanted = _plain(name)
     known = _by_name()
-    if wanted in known:
-        return known[wanted]
+    for form in (wanted, f"{wanted} code"):  # Clebsch is the code of that graph
+        if form in known:
+            return known[form]
     found = _family_member(wanted) or graphs.by_name(name) or lines.by_name(name)
     if found is not None:
         return found

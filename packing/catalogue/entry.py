@@ -277,7 +277,7 @@ class Entry:
                 }
                 for many, row in self.rows
             ],
-            "symmetry_order": self.symmetry_order,
+            "symmetry_order": _printable(self.symmetry_order),
             "claims": [
                 {"optimal_for": c.optimal_for, "status": c.status, "source": c.source}
                 for c in self.claims
@@ -295,3 +295,8 @@ def factor(G: Float, d: int) -> Float:
     values, axes = np.linalg.eigh(G)
     V = axes[:, -d:].T * np.sqrt(values[-d:, None])
     return np.asarray(V / np.linalg.norm(V, axis=0), dtype=np.float64)
+
+
+def _printable(order: int | None) -> int | None:
+    """The order, or None where it has more digits than Python agrees to print."""
+    return order if order is None or order.bit_length() < 10_000 else None

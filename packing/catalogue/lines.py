@@ -182,7 +182,7 @@ def equiangular(d: int, n: int) -> Entry:
         n=n,
         rows=rows,
         symmetry_order=order,
-        claims=_line_claims(d, n),
+        claims=_line_claims(d, n) if two or n == d + 1 else (),
         construction=_construction(two, d, n),
         build=(lambda: _gram(d, n)) if two or n == d + 1 else None,
     )
@@ -207,7 +207,7 @@ def doubled(d: int, n: int) -> Entry:
         n=2 * n,
         rows=((2 * n, ((mu.cosine, n - 1), ((-mu).cosine, n - 1), (RATIONALS(-1).cosine, 1))),),
         symmetry_order=2 * order if order else None,
-        claims=(*universal, *_line_claims(d, n)),
+        claims=(*universal, *_line_claims(d, n)) if two or n == d + 1 else (),
         construction=f"both unit vectors on each line; {_construction(two, d, n)}",
         build=(lambda: _double_gram(d, n)) if two or n == d + 1 else None,
         aliases=(*(() if name == usual else (usual,)), *ALIASES.get((d, n), ())),
@@ -242,7 +242,10 @@ def _construction(two: twographs.TwoGraph | None, d: int, n: int) -> str:
     if n == d + 1:
         return "the lines of a regular simplex"
     if two is None:
-        return f"parameters only: no construction of lines ({d}, {n}) is known here"
+        return (
+            f"parameters only: no construction of lines ({d}, {n}) is known here, nor whether "
+            "there are any"
+        )
     kind = "regular two-graph" if 2 * d <= n else "Naimark complement of a regular two-graph"
     return f"{kind} (Taylor 1977): {two.construction}"
 

@@ -34,7 +34,10 @@ ABSENT = {
     (76, 30, 8, 14): "Bondarenko, Prymak and Radchenko 2017",
     (76, 35, 18, 14): "Azarija and Marc 2018, Yu 2015",
     (95, 40, 12, 20): "Azarija and Marc 2020",
+    (96, 38, 10, 18): "Degraer 2007",
     (96, 45, 24, 18): "Azarija and Marc 2020",
+    (289, 54, 1, 12): "Bondarenko and Radchenko 2013",
+    (324, 57, 0, 12): "Gavrilyuk and Makhnev 2005, Kaski and Ostergard 2008",
 }
 """Parameters that pass every test here although no such graph exists, and who proved that."""
 

@@ -46,6 +46,10 @@ BLURS = (1e-9, 0.03, 0.1)
 BEAM = 24
 """Rotations tried for one candidate in the search for a start."""
 
+MANY = 100
+"""Beyond this many vectors fewer rotations are tried, and no heights fitted: an assignment costs
+n^3, and shapes that large are read from their angles or not at all."""
+
 
 class Shape(Protocol):
     """What a candidate must offer: a name and unit vectors (d, n)."""
@@ -121,7 +125,7 @@ def nearest(
         if shape.vectors.shape == (d, part.n):
             limit = far if best is None else min(far, best.distance)
             best = view.compare(shape, limit) or best
-    if shapes is None and d == 3:
+    if shapes is None and d == 3 and part.n <= MANY:
         for shape in prisms(view.own):
             found = view.compare(shape, far)
             found = None if found is None else view.fitted(found)
@@ -220,7 +224,7 @@ class _View:
             # what symmetry repeats costs the same, and two of it are enough
             costs = [round(cost, 9) for cost, _ in grown]
             beam = [x for k, x in enumerate(grown) if k < 2 or costs[k] != costs[k - 2]][:BEAM]
-        for _, images in beam:
+        for _, images in beam[: max(2, BEAM * MANY // max(self.n, MANY))]:
             U, _, V = np.linalg.svd(self.own[:, base] @ vectors[:, images].T)
             yield self._assigned(U @ V @ vectors)
 

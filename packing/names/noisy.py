@@ -35,6 +35,12 @@ other n > d + 1 (`tests/test_recognise.py` counts)."""
 RARE_STATED = 1e-4
 """The same where the noise level is stated, which rules most other explanations out."""
 
+FEW = 3e-3
+"""The same for at most d + 1 vectors, where little is rare: of three random vectors in the plane
+one in a hundred still passes for something. Two vectors are what they look like."""
+
+FEW_STATED = 3e-2
+
 SHORT = 3.0
 """Vectors shorter than this many times the noise level are ignored: they may be nothing but it."""
 
@@ -139,6 +145,7 @@ class _Look:
             accepted = chance < math.log(self.sight.rare) and distance <= self.sight.around
         else:
             accepted = distance <= self.sight.simplex
+            accepted &= live.n <= 2 or chance < math.log(self.sight.few)
         if not accepted:
             return None
         return Reading(self.groups, found, self.ranks, self.sight, self.limit, distance, chance)
@@ -161,6 +168,7 @@ def _looked(whole: Arrangement, tolerance: float, level: float, stated: bool) ->
         even=spread if stated else max(spread, EVEN),
         noise=sigma,
         rare=RARE_STATED if stated else RARE,
+        few=FEW_STATED if stated else FEW,
         around=2.0 * level if stated else AROUND,
         simplex=min(2.0 * level, 2.0 * SIMPLEX) if stated else SIMPLEX,
     )

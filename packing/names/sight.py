@@ -44,6 +44,8 @@ class Sight:
     rare : float
         Noisy shapes of more than d + 1 vectors are named if random directions come as near with a
         smaller probability than this.
+    few : float
+        The same for fewer vectors.
     around, simplex : float
         Root mean square distance that a noisy shape may have at most: of more than d + 1 vectors,
         and of fewer.
@@ -53,6 +55,7 @@ class Sight:
     even: float
     noise: float = 0.0
     rare: float = 0.0
+    few: float = 0.0
     around: float = 0.0
     simplex: float = 0.0
 

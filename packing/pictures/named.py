@@ -57,8 +57,9 @@ def draw_named(W: Float, named: Named, path: str | os.PathLike[str]) -> Path:
     if n > MAX_DRAWN:
         raise BadInput(f"n = {n} vectors do not fit a picture: draw at most {MAX_DRAWN}")
     top = float(np.abs(W).max(initial=0.0))
-    if top > 1e100:  # squares would overflow
-        W = W / top
+    unit = ""
+    if top > 1e100 or 0.0 < top < 1e-100:  # squares would leave the range of floats
+        W, unit = W / top, f"\nW in units of {top:.3g}"
     blocks = [block.features for block in named.blocks]
     placed = [i for block in blocks for i in block]
     order = placed + [i for i in range(n) if i not in set(placed)]
@@ -74,7 +75,7 @@ def draw_named(W: Float, named: Named, path: str | os.PathLike[str]) -> Path:
         _blocks(figure, grid[0, 0], W, named)
     draw_gram(figure.add_subplot(grid[0, 1]), W, order, colour)
     seen = f", seen through noise {named.noise:.2g}" if named.noise > ROUNDING else ""
-    figure.suptitle(f"{named.name}\nn = {n}, d = {d}{seen}", size=12)
+    figure.suptitle(f"{named.name}\nn = {n}, d = {d}{seen}{unit}", size=12)
     _legend(figure, named.blocks, named.ignored)
     return save(figure, target)
 

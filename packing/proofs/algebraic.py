@@ -138,6 +138,8 @@ def algebraic(
     BadInput
         If x is none of these.
     """
+    if digits is not None and not digits < math.inf:
+        raise BadInput(f"digits = {digits} is no number of digits: give a finite one")
     if not 1 <= degree <= 64:
         raise BadInput(f"degree = {degree} is out of range: give 1 to 64")
     if isinstance(x, (Fraction, int, np.integer)) and not isinstance(x, bool):
@@ -148,7 +150,7 @@ def algebraic(
     if isinstance(x, (Arrangement, np.ndarray)):
         return _of_code(x, 300.0 if digits is None else digits, degree, certain, criterion)
     mid, known = _digits(x, digits)
-    if known < 4:
+    if not known >= 4:  # NaN is not
         raise BadInput(f"x has {known:.1f} correct digits: at least 4 are needed")
     certain = min(CERTAIN, known / 2.0) if certain is None else certain
     for k in (k for k in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if k < degree or k == 1):

@@ -117,6 +117,15 @@ class MinMax:
     def attempt(
         self, rng: np.random.Generator, best: Float | None, clock: Clock
     ) -> tuple[float, Float]:
+        def up() -> bool:
+            return clock.up
+
+        if self.heavy and best is not None:
+            # From scratch, heavy codes are closed only where the contacts are plain to see: it
+            # would take too long to polish what may not be the best. Here is the best.
+            value, Y = largest(best, self.lines), polish(best, self.lines, rounds=6, up=up)[0]
+            if largest(Y, self.lines) < value - SAME:
+                return largest(Y, self.lines), Y
         k = self.batch
         some = [self.relaxed(rng, best, k, clock)]
         while len(some) * k < STARTS and not clock.up:
@@ -132,7 +141,8 @@ class MinMax:
             if not new < value - SAME:
                 break
             value, Y = new, Z
-        Y = centre_rattlers(Y, self.lines)
+        if not self.heavy:
+            Y = centre_rattlers(Y, self.lines)
         return largest(Y, self.lines), Y
 
     def relaxed(
@@ -170,7 +180,7 @@ class MinMax:
             if any(abs(limit[a] - v) < 0.01 * near for v in seen):
                 continue
             seen.append(float(limit[a]))
-            rounds = 6 if self.heavy else 30
+            rounds = 0 if self.heavy else 30
             Y = polish(X[a], self.lines, rounds=rounds, up=lambda: clock.up)[0]
             best = min(best, (largest(Y, self.lines), Y), key=lambda item: item[0])
         return best

@@ -103,6 +103,8 @@ def polish(
             radius *= 0.2
         if found.promised < 1e-13 or radius < 1e-13:
             break
+    if rounds == 0 or up():
+        return X, np.inf
     return X, stress(X, pairs_above(X, t - NEAR, lines))[1]
 
 

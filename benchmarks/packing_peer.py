@@ -50,8 +50,8 @@ def peer(d: int, n: int, seconds: float, seed: int = 0) -> tuple[float, int]:
     def weights(X: Float, eps: float) -> tuple[float, float, Float]:
         C = X @ X.T
         top = float(C[upper].max())
+        np.fill_diagonal(C, -np.inf)
         E = np.exp((C - top) / eps)
-        np.fill_diagonal(E, 0.0)
         return top, float(E.sum() / 2.0), E
 
     while (left := stop - time.perf_counter()) > 0.0:

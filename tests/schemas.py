@@ -110,7 +110,7 @@ _FOUND = {
     "criterion": {"enum": ["angle", "coulomb", "riesz", "lines"]},
     "exponent": MAYBE,
     "seed": COUNT,
-    "status": {"enum": ["proved", "found-often", "found-rarely", "unfinished"]},
+    "status": {"enum": ["proved", "meets-bound", "found-often", "found-rarely", "unfinished"]},
     "search_status": {"enum": ["proved", "found-often", "found-rarely", "unfinished"]},
     "advice": TEXT,
     "reached": COUNT,

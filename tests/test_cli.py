@@ -204,9 +204,23 @@ def test_trivial_ladders_are_answered(size: str) -> None:
     assert values["ladder"] == [] and values["S_star"] == 1.0
 
 
+def test_exact_rungs_are_roots_of_their_polynomials(own_cache: Path) -> None:
+    """Fresh and from the cache; the polynomial changes sign at the S that the search found."""
+    plain = answered(f"{CRITICAL}")
+    for _ in range(2):
+        rungs = answered(f"{CRITICAL} --exact")["ladder"]
+        assert [rung["S"] for rung in rungs] == [rung["S"] for rung in plain["ladder"]]
+        exact = [rung for rung in rungs if rung["polynomial"]]
+        assert exact and all(rung["exact"]["known"] == "exact" for rung in exact)
+        for rung in exact:
+            near = [eval(rung["polynomial"], {"S": rung["S"] + e}) for e in (-1e-6, 1e-6)]
+            assert near[0] * near[1] < 0.0
+    assert all(rung["polynomial"] is None for rung in plain["ladder"])
+
+
 @pytest.mark.usefixtures("computed")
-def test_exact_is_not_there_yet_and_says_so() -> None:
-    result = run(f"{CRITICAL} --exact --json")
+def test_exact_says_where_it_has_nothing() -> None:
+    result = run(f"{CRITICAL} --exact --no-bias --json")
     assert "polynomial stays null" in result.stderr
     assert all(rung["polynomial"] is None for rung in json.loads(result.stdout)["ladder"])
 

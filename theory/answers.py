@@ -157,6 +157,16 @@ def ladder_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
     if rows:
         title = f"Ladder, from S = 1 down to {number(v['S_min'])}"
         yield grid(title, columns, rows, words=["denser", "sparser", "order"])
+    forms = [
+        (number(r["S"]), f"{r['exact']['text']}...  ({r['exact']['known']})", r["polynomial"])
+        for r in v["ladder"]
+        if r.get("exact")
+    ]
+    if forms:
+        yield facts([("", "")])
+        yield facts([("Exact rungs", "crossings of two formulas; others are numerical")])
+        for S, text, polynomial in forms:
+            yield facts([(S, text), ("", f"root of {polynomial}")][: 2 if polynomial else 1])
     spans = [
         [number(r["from"]), number(r["to"]), f"{r['count']} of {v['n']}"] for r in v["represented"]
     ]

@@ -289,8 +289,13 @@ def critical_command(
         raise BadInput(f"S-min = {S_min:g} is out of range: give a number in (0, 0.5]")
     weights = _importance(n, importance, decay)
     features = _features(n, (0.5,), law, weights)  # checks n, law and importance before any work
-    if exact:
-        note("note: exact polynomials are not available yet, polynomial stays null")
+    plain_model = len(set(weights or ())) <= 1 and not no_bias and not linear
+    if exact and not (plain_model and law in ("binary", "uniform")):
+        note(
+            "note: rungs have exact forms for equal importance, bias, ReLU and the laws binary and "
+            "uniform: polynomial stays null"
+        )
+        exact = False
     question = {
         "verb": "ladder",
         "n": n,
@@ -308,6 +313,8 @@ def critical_command(
     kept = None if no_cache else cache.read(question)
     if kept is not None:
         note("note: answered from the cache (--no-cache computes afresh)")
+        if exact:
+            kept["values"]["ladder"] = _exact_rungs(kept["values"]["ladder"], n, law)
         emit(kept["values"], as_json, ladder_tables)
         if drawn is not None:
             _draw_ladder(cache.decode(kept["ladder"]), drawn, plot)
@@ -345,14 +352,41 @@ def critical_command(
     }
     if code == OK and values["status"] not in SETTLED:
         code = NOT_REACHED
+    if code == OK and not no_cache:
+        _keep(question, values, found)
+    if exact:
+        values["ladder"] = _exact_rungs(values["ladder"], n, law)
     emit(values, as_json, ladder_tables)
     if code != OK:
         note(f"packing: {values['advice']}")
-    elif not no_cache:
-        _keep(question, values, found)
     if found is not None and drawn is not None:
         _draw_ladder(found, drawn, plot)
     return code
+
+
+def _exact_rungs(rungs: Sequence[dict[str, Any]], n: int, law: str) -> list[dict[str, Any]]:
+    """The rungs with the polynomial whose root S is, and an enclosure, where both are known."""
+    from theory.rungs import exact_rung
+
+    out = []
+    with progress_bar("exact rungs") as progress:
+        for done, rung in enumerate(rungs):
+            if progress is not None:
+                progress("crossings", done / len(rungs))
+            form = exact_rung(rung["S"], rung["denser"], rung["sparser"], n, law)
+            more: dict[str, Any] = {"exact": None}
+            if form is not None:
+                more = {
+                    "polynomial": form.polynomial,
+                    "exact": {
+                        "known": form.known,
+                        "text": form.text,
+                        "low": f"{form.low.numerator}/{form.low.denominator}",
+                        "high": f"{form.high.numerator}/{form.high.denominator}",
+                    },
+                }
+            out.append({**rung, **more})
+    return out
 
 
 def _keep(question: dict[str, Any], values: dict[str, Any], found: Any) -> None:

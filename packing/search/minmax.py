@@ -80,7 +80,7 @@ class MinMax:
 
     @property
     def departures(self) -> int:
-        return 0 if self.n <= SMALL or self.heavy else min(self.n // 3, 16)
+        return 0 if self.n <= SMALL or self.heavy else min(self.n // 4, 10)
 
     @property
     def heavy(self) -> bool:
@@ -89,7 +89,7 @@ class MinMax:
     def enough(self, reached: int, runs: int) -> bool:
         if self.heavy:
             return reached >= 3
-        return reached >= 5 and (runs >= 10 or self.n <= SMALL)
+        return reached >= 5 and (runs >= 10 or reached == runs >= 7 or self.n <= SMALL)
 
     def needs(self) -> tuple[float, float]:
         k, n, d = self.batch, float(self.n), float(self.d)

@@ -1,0 +1,222 @@
+"""Mixtures: float losses against closed forms, the programme against counting, ladders, the limit.
+
+Tolerances were set before the runs: 1e-10 relative for losses, which is what the float path
+promises; 1e-12 for the programme, sums of a few floats.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from packing.catalogue import entry
+from packing.errors import BadInput
+from theory.closed_form import closed_form, crossing, mixture
+from theory.features import Features
+from theory.loss import loss
+from theory.mixtures import (
+    best_mixture,
+    block_loss,
+    blocks,
+    envelope,
+    gains,
+    mixture_ladder,
+    mixture_losses,
+    solve,
+    surplus,
+)
+from theory.mixtures.blocks import variance
+from theory.mixtures.counts import binary_minimum
+from theory.mixtures.programme import _large, _table, value
+from theory.mixtures.transforms import uniform_minimum
+
+S = np.array([1e-4, 1e-3, 0.01, 0.05, 0.13, 0.3, 0.5, 0.7, 0.95])
+SMALL = ["digon", "triangle", "pentagon", "heptagon", "Petersen code", "doubled 5-cell"]
+
+
+def row(name: str) -> list[tuple[float, int]]:
+    return [(c.value, m) for c, m in entry(name).rows[0][1]]
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+@pytest.mark.parametrize("name", [*SMALL, "5-demicube"])
+def test_block_losses_lie_in_the_closed_forms(name: str, law: str) -> None:
+    found = block_loss(row(name), S, law)
+    form = closed_form(name, law)
+    for s, least in zip(S.tolist(), found.tolist(), strict=True):
+        assert least == pytest.approx(float(form.minimum(s).loss.mid()), rel=1e-10)
+
+
+@pytest.mark.parametrize(("name", "s"), [("Higman-Sims code", 0.05), ("GQ(4,16) code", 0.02)])
+def test_large_binary_blocks(name: str, s: float) -> None:
+    found = block_loss(row(name), [s])[0]
+    assert found == pytest.approx(float(closed_form(name).minimum(s).loss.mid()), rel=1e-10)
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_the_minimiser_costs_what_is_said(law: str) -> None:
+    """A second engine, theory.loss, at the norm and bias returned; and nearby it costs more."""
+    V, s = entry("icosahedron").vectors, np.array([0.1])
+    seen = [(c, m) for c, m in row("icosahedron")]
+    found, rho, b = (binary_minimum if law == "binary" else uniform_minimum)(seen, s)
+
+    def cost(r: float, bias: float) -> float:
+        features = Features.of(12, 0.1, law)
+        return loss(np.sqrt(r) * V, np.full(12, bias), features=features, rtol=1e-10).total / 12
+
+    assert found[0] == pytest.approx(cost(rho[0], b[0]), rel=1e-8)
+    assert cost(rho[0] * 1.05, b[0]) > found[0] < cost(rho[0], b[0] + 0.02)
+
+
+def test_the_table_holds_what_was_asked_for() -> None:
+    names = {block.name for block in blocks("binary")}
+    assert {"digon", "24-cell", "600-cell", "Schlaefli code", "E7 56-code", "E8 roots"} <= names
+    assert {"M22 code", "GQ(4,16) code", "doubled 5-cell", "uneven digon"} <= names
+    assert not {"square", "octahedron", "16-cell"} & names  # they split into digons
+    assert not any("uneven" in block.name for block in blocks("uniform"))
+
+
+@pytest.mark.parametrize("s", [0.02, 0.1, 0.2, 0.45])
+def test_uneven_digon_against_the_closed_form(s: float) -> None:
+    from theory.closed_form import broken
+
+    block = next(b for b in blocks("binary") if b.name == "uneven digon")
+    exact = float(broken("digon").minimum(s).loss.mid())
+    assert 2.0 * block.loss([s], "binary")[0] == pytest.approx(exact, rel=1e-10)
+
+
+def counted(items: list[tuple[int, int, float]], d: int, n: int) -> float:
+    """Every combination of counts."""
+    ranges = [range(min(d // a, n // b) + 1) for a, b, _ in items]
+    best = 0.0
+    for k in itertools.product(*ranges):
+        if sum(x * i[0] for x, i in zip(k, items, strict=True)) <= d and (
+            sum(x * i[1] for x, i in zip(k, items, strict=True)) <= n
+        ):
+            best = max(best, value(items, k))
+    return best
+
+
+def test_the_programme_against_counting() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        items = [(1, 1, 0.5)]
+        for _ in range(3):
+            a = int(rng.integers(1, 5))
+            items.append((a, a + int(rng.integers(1, 7)), float(a * rng.random() * 1.5)))
+        d, n = int(rng.integers(2, 9)), int(rng.integers(4, 25))
+        wanted = counted(items, d, n)
+        assert value(items, solve(items, d, n)) == pytest.approx(wanted, rel=1e-12)
+        assert value(items, _large(items, d, n)) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_large_programmes_against_dynamic_programming() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        items = [(1, 1, 0.5)]
+        for _ in range(int(rng.integers(2, 12))):
+            a = int(rng.integers(1, 12))
+            items.append((a, a + int(rng.integers(1, 40)), float(a * rng.random() * 1.5)))
+        d, n = int(rng.integers(10, 60)), int(rng.integers(20, 400))
+        found = _large(items, d, n)
+        assert sum(k * i[0] for k, i in zip(found, items, strict=True)) <= d
+        assert sum(k * i[1] for k, i in zip(found, items, strict=True)) <= n
+        assert min(found) >= 0
+        wanted = value(items, _table(items, d, n))
+        assert value(items, found) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_greedy_programme_would_fail() -> None:
+    """Negative control: filling up with the best gain per dimension is not optimal."""
+    items = [(2, 3, 3.1), (3, 5, 4.6), (1, 1, 1.0)]
+    greedy = value(items, (1, 0, 1))
+    assert value(items, solve(items, 3, 5)) > greedy
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_mixtures_and_names(law: str) -> None:
+    found = best_mixture(7, 4, 0.1, law)
+    assert found.name == " + ".join(
+        [
+            *(name if k == 1 else f"{k} {name}" for name, k in found.parts),
+            *([f"{found.dedicated} dedicated"] if found.dedicated else []),
+            *([f"{found.ignored} ignored"] if found.ignored else []),
+        ]
+    )
+    assert found.d_used <= 4
+    assert found.loss == pytest.approx(mixture_losses(found, np.array([0.1]))[0], rel=1e-12)
+    assert found.loss < 3 * float(variance(np.array(0.1), law))
+    assert best_mixture(3, 5, 0.1, law).name == "3 dedicated"
+
+
+def test_the_ladder_of_two_features_in_one_dimension() -> None:
+    """Against exact numbers: signs do not matter at 1/2, and the digon's takeovers."""
+    found = mixture_ladder(2, 1)
+    assert pytest.approx(0.5, abs=1e-9) == found.rungs[0].S
+    for rung in found.rungs:
+        assert rung.denser.name != rung.sparser.name
+    assert found.S_star == 1.0
+    assert [phase.name for phase in found.phases] == [
+        "parallel pair",
+        "uneven digon",
+        "digon",
+        "uneven digon",
+    ]
+
+
+def test_ladder_rungs_are_crossings() -> None:
+    found = mixture_ladder(6, 2, "uniform", exact=True)
+    assert found.status == "complete"
+    for rung in found.rungs:
+        at = np.array([rung.S])
+        gap = mixture_losses(rung.denser, at) - mixture_losses(rung.sparser, at)
+        assert abs(gap[0]) < 1e-10 * rung.loss
+        if rung.exact is not None:
+            assert float(rung.exact.low) - 1e-9 <= rung.S <= float(rung.exact.high) + 1e-9
+    assert any(rung.exact is not None for rung in found.rungs)
+    last = found.rungs[-1].S
+    assert best_mixture(6, 2, 0.99 * last, "uniform").name == found.rungs[-1].sparser.name
+    assert best_mixture(6, 2, 1.01 * last, "uniform").name == found.rungs[-1].denser.name
+
+
+def test_trivial_and_bad_input() -> None:
+    assert mixture_ladder(3, 4).S_star == 1.0
+    with pytest.raises(BadInput, match="not a positive whole"):
+        best_mixture(0, 1, 0.1)
+    with pytest.raises(BadInput, match="no probabilities"):
+        best_mixture(3, 1, 1.7)
+    with pytest.raises(BadInput, match="binary and uniform"):
+        best_mixture(3, 1, 0.1, "exponential")
+    with pytest.raises(BadInput, match=r"d/n"):
+        envelope(1.5, 0.1)
+
+
+def test_the_envelope_bounds_every_mixture() -> None:
+    for d, n in ((30, 100), (7, 80)):
+        names, per_feature = envelope(d / n, 0.1)
+        assert names
+        assert best_mixture(n, d, 0.1).loss >= n * per_feature * (1.0 - 1e-9)
+        assert best_mixture(20 * n, 20 * d, 0.1).loss < 20 * n * per_feature * 1.01
+
+
+def test_surplus_sequence_binary() -> None:
+    found = surplus("binary", S_min=0.02, points=60)
+    names = [phase.name for phase in found]
+    for earlier, later in itertools.pairwise(
+        ["triangle", "digon", "doubled 5-cell", "5-demicube", "M22 code", "Higman-Sims code"]
+    ):
+        assert names.index(earlier) < names.index(later)
+    for above, below in itertools.pairwise(found):
+        assert above.low == below.high
+    # one transition by the other route: equal gains per dimension, in closed form
+    at = next(p.low for p in found if p.name == "5-demicube")
+    one, other = mixture(("5-demicube", 21)), mixture(("M22 code", 5), ignored=336 - 385 + 49)
+    assert one.n == 336 and other.n == 385
+    exact = crossing(
+        mixture(("5-demicube", 21), ignored=49), other, at - 1e-4, at + 1e-4, digits=12
+    )
+    assert at == pytest.approx(float(exact), abs=1e-9)
+    best = gains([at * 0.999], "binary")
+    assert best["M22 code"][0] > best["5-demicube"][0]

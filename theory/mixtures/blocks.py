@@ -1,0 +1,161 @@
+"""Blocks that mixtures are made of, and their least losses at many S at once.
+
+A block is a catalogue entry whose vectors all see the same cosines and do not split into orthogonal
+parts, with one norm and one bias; under the binary law also two features in one dimension with
+unequal norms. With its symmetry broken a block may cost less, so every loss here is an upper bound
+on what its features need in its dimensions. Numerical, to 1e-10 relative (`theory.closed_form`
+encloses the same minima).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from packing.catalogue.entry import Entry
+from packing.errors import BadInput
+from theory.features import Float, law_named
+from theory.mixtures.counts import FloatRow, binary_minimum
+from theory.mixtures.pairs import pair_minimum
+from theory.mixtures.transforms import uniform_minimum
+
+LARGEST = 330
+"""Points of the largest block in the table."""
+
+_PAIRS = {"uneven digon": -1, "parallel pair": 1}
+_COSINES = 8  # different cosines of a block: beyond, too many sums under the binary law
+_POLYGON, _SIMPLEX = 12, 24
+
+
+@dataclass(frozen=True)
+class Block:
+    """n features in d dimensions that are placed together.
+
+    Parameters
+    ----------
+    name : str
+    d, n : int
+    row : tuple of (cosine, count)
+        Cosines other than 0 with the n - 1 others; empty for unequal pairs and dedicated features.
+    """
+
+    name: str
+    d: int
+    n: int
+    row: tuple[tuple[float, int], ...]
+
+    def loss(self, S: Float | Sequence[float], law: str) -> Float:
+        """Least loss per feature at each S (M,); infinite where an unequal pair is none."""
+        S = np.asarray(S, dtype=float)
+        if self.name in _PAIRS:
+            if law != "binary":
+                return np.full(S.shape, np.inf)
+            loss, ratio = pair_minimum(S, _PAIRS[self.name])
+            # at ratio 1 it is the even pair, at ratio 0 one feature is ignored
+            return np.where((ratio < 1.0 - 2e-6) & (ratio > 1e-5), loss / 2.0, np.inf)
+        return block_loss(self.row, S, law)
+
+
+def block_loss(row: FloatRow, S: Float | Sequence[float], law: str = "binary") -> Float:
+    """Least loss per feature of a block with one norm and one bias, for many S at once.
+
+    Parameters
+    ----------
+    row : sequence of (cosine, count)
+        Cosines with the other features.
+    S : (M,) array
+        In (0, 1].
+    law : {"binary", "uniform"}
+
+    Returns
+    -------
+    (M,) array
+        Numerical, relative error below 1e-10 for S >= 1e-4 (uniform: squared norms up to
+        `transforms.LONGEST`); the exact minimum lies in `closed_form(...).minimum(S)`.
+
+    Raises
+    ------
+    BadInput
+        If S is no probability or the law has no fast path.
+    NotReached
+        If a binary row has too many different sums.
+    """
+    S = checked(S)
+    row = [(float(c), int(m)) for c, m in row if abs(c) > 1e-13]
+    if law not in ("binary", "uniform"):
+        law_named(law)
+        raise BadInput(f"law = {law!r}: mixtures are made for binary and uniform")
+    if not row:
+        return np.zeros(S.shape)
+    out = np.zeros(S.shape)
+    inner = S < 1.0 if law == "binary" else S <= 1.0
+    found = binary_minimum if law == "binary" else uniform_minimum
+    out[inner] = found(row, S[inner])[0]
+    return out
+
+
+def checked(S: Any) -> Float:
+    """S as an (M,) array of probabilities in (0, 1], or BadInput."""
+    S = np.atleast_1d(np.asarray(S, dtype=float))
+    if S.ndim != 1 or not np.all((S > 0) & (S <= 1)):
+        raise BadInput(
+            f"S = {S} holds no probabilities: give the chance that a feature is on, in (0, 1]; "
+            "Elhage et al.'s sparsity is 1 - S"
+        )
+    return S
+
+
+def variance(S: Float, law: str) -> Float:
+    """What an ignored feature costs."""
+    found = law_named(law)
+    spread = found.second - found.mean**2
+    return np.asarray(S * (spread + found.mean**2 * (1.0 - np.asarray(S, dtype=float))))
+
+
+@lru_cache(maxsize=2)
+def blocks(law: str = "binary") -> tuple[Block, ...]:
+    """The table of blocks: digon, simplices, polygons, polytopes, sharp codes, graphs, lines.
+
+    Catalogue entries of one row up to LARGEST points that do not split, with their dimension; the
+    unequal pairs (binary). Dimensions and features that stay over are filled with dedicated and
+    ignored features by the programme, so those are not listed.
+    """
+    from packing.catalogue import entries, entry
+
+    listed = {one.name: one for one in entries(largest=LARGEST)}
+    for k in range(9, _SIMPLEX + 1):  # families are listed with their small members only
+        for name in (f"{k}-simplex", f"doubled {k}-simplex"):
+            listed.setdefault(name, entry(name))
+    found = []
+    for one in sorted(listed.values(), key=lambda x: (x.d, x.n)):
+        if one.d == 2 and one.n > _POLYGON:
+            continue
+        block = _usable(one)
+        if block is not None:
+            found.append(block)
+    pairs = [Block(name, 1, 2, ()) for name in _PAIRS] if law == "binary" else []
+    return (*found, *pairs)
+
+
+def _usable(one: Entry) -> Block | None:
+    if len(one.rows) != 1:
+        return None
+    row = tuple((c.value, m) for c, m in one.rows[0][1] if abs(c.value) > 1e-13)
+    if len(row) > _COSINES or (one.n > 2 * sum(m for _, m in row) and not row):
+        return None
+    if 1 + sum(m for _, m in row) < one.n and one.built and _splits(one):
+        return None
+    return Block(one.name, one.d, one.n, row)
+
+
+def _splits(one: Entry) -> bool:
+    """Whether the vectors fall into mutually orthogonal groups."""
+    import scipy.sparse as sparse
+    from scipy.sparse.csgraph import connected_components
+
+    linked = np.abs(one.gram.floats) > 1e-9
+    return int(connected_components(sparse.csr_matrix(linked), directed=False)[0]) > 1

@@ -195,6 +195,13 @@ def test_where_the_symmetric_digon_holds_it_is_found() -> None:
     assert found.loss.overlaps(2 * closed_form("digon").minimum(Fraction(1, 3), 40).loss)
 
 
+@pytest.mark.parametrize("S", [0.1, 0.01, 0.001])
+def test_the_uneven_digon_at_small_S_is_the_optimum(S: float) -> None:
+    """Its biases fall with S^2 and its norms come together: found all the same."""
+    best = optimum(Features.of(2, S), 1).loss.total
+    assert float(broken("digon").minimum(S).loss.mid()) == pytest.approx(best, rel=1e-10)
+
+
 @pytest.mark.parametrize(("low", "high"), [("1/5", "3/10"), ("2/5", "9/20")])
 def test_takeover_is_where_two_independent_losses_meet(low: str, high: str) -> None:
     rival = closed_form("digon").pieces()[0].loss.scaled(2)

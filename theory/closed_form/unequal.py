@@ -153,6 +153,8 @@ class Broken:
         rise = slope[0] * N + slope[1] * M
         wide = spread[0] * N + spread[1] * M
         top, bottom = (self.n * S * both - flat) * wide - rise * rise, both * wide
+        if not bottom:
+            raise NotReached(f"{self.name}: too few active ReLUs to settle norm and biases", None)
         shared = top.gcd(bottom)
         return top / shared, bottom / shared
 
@@ -164,8 +166,8 @@ class Broken:
             return float(self.loss(at[:2].tolist(), at[2:].tolist(), S).mid())
 
         best: tuple[np.ndarray, float] | None = None
-        for r, q in ((1.0, 0.9), (1.05, 0.5), (0.5, 1.05), (0.9, 0.9)):
-            for bias in (0.05, 0.3):
+        for r, q in ((1.0, 0.9), (1.05, 0.5), (0.5, 1.05), (0.9, 0.9), (1.0, 0.99)):
+            for bias in (0.05, 0.3, S * S / 2.0):  # biases of a digon fall with S^2
                 at = np.array([r, q, bias, 1.5 * bias])
                 for _ in range(2):
                     run = minimize(

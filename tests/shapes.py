@@ -65,23 +65,6 @@ def roots_D(d: int) -> Float:
     return _unit(_roots_D(d))
 
 
-def prism(k: int, height: float) -> Float:
-    """Two k-gons above each other at +-height on the unit sphere, 0 < height < 1."""
-    ring = polygon(k) * math.sqrt(1.0 - height**2)
-    up = np.vstack([ring, np.full(k, height)])
-    return np.concatenate([up, up * [[1.0], [1.0], [-1.0]]], axis=1)
-
-
-def antiprism(k: int, height: float) -> Float:
-    """Two k-gons at +-height, the lower turned by half a step."""
-    turn = np.pi / k
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    ring = polygon(k) * math.sqrt(1.0 - height**2)
-    up = np.vstack([ring, np.full(k, height)])
-    down = np.vstack([rotation @ ring, np.full(k, -height)])
-    return np.concatenate([up, down], axis=1)
-
-
 # --- single shapes ------------------------------------------------------------------------------
 
 

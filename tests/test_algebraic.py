@@ -15,8 +15,9 @@ import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
-from shapes import antiprism, cell_600, demicube, dodecahedron, icosahedron, polygon, simplex
+from shapes import cell_600, demicube, dodecahedron, icosahedron, polygon, simplex
 
+from packing.catalogue.polytopes import antiprism
 from packing.errors import BadInput
 from packing.proofs.algebraic import CERTAIN, algebraic, integer_relation
 from packing.proofs.fields import Field, common_field

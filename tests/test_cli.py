@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import jsonschema
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from asking import answered, refused, run
 from schemas import SCHEMAS
 
 from packing import cli
@@ -26,30 +25,6 @@ from packing.errors import NotReached
 
 ROOT = Path(__file__).resolve().parent.parent
 CRITICAL = "critical -n 2 -d 1 --S-min 0.2 --starts 16"
-
-
-def run(line: str, **extra: Any) -> Result:
-    return CliRunner().invoke(table, line.split(), catch_exceptions=False, **extra)
-
-
-def answered(line: str, code: int = 0) -> dict[str, Any]:
-    """The JSON answer of a command: the only thing on standard output, and of its schema."""
-    result = run(f"{line} --json")
-    assert result.exit_code == code, result.stderr
-    values = json.loads(result.stdout)
-    assert result.stdout.count("\n") == 1
-    jsonschema.validate(values, SCHEMAS[line.split()[0]])
-    return dict(values)
-
-
-def refused(line: str, code: int = 2) -> str:
-    """The one line with which a command refuses."""
-    result = run(line)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("packing: "), result.stderr
-    return lines[0]
 
 
 @pytest.fixture

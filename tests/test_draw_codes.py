@@ -11,6 +11,7 @@ import shapes
 from matplotlib.figure import Figure
 
 from packing.arrangement import Arrangement
+from packing.catalogue.polytopes import prism
 from packing.errors import BadInput
 from packing.pictures import codes, named, planes, spectrum, sphere, views
 from packing.recognise import identify
@@ -131,10 +132,10 @@ def test_the_view_is_along_an_axis_of_symmetry(W: np.ndarray, fold: int) -> None
 
 def test_fold_counts_turns() -> None:
     axis = np.array([0.0, 0.0, 1.0])
-    prism = shapes.prism(5, 0.4)
-    assert views.fold(prism, axis) == 5
-    prism[:, 0] += [0.01, 0.0, 0.0]
-    assert views.fold(prism, axis) == 1
+    shape = prism(5, 0.4)
+    assert views.fold(shape, axis) == 5
+    shape[:, 0] += [0.01, 0.0, 0.0]
+    assert views.fold(shape, axis) == 1
 
 
 # The spectrum.

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import importlib
 import io
-import json
 import math
 import os
 import signal
@@ -17,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import shapes
-from click.testing import CliRunner, Result
+from asking import answered, refused, run
 from schemas import ARRANGEMENTS, NO_CODE, SCHEMAS
 
-from packing.__main__ import TABLES, table
+from packing.__main__ import TABLES
 from packing.catalogue import entry
 from packing.errors import NotReached
 from packing.judgement import MEETS, OPTIMAL, judge, upright_lines, with_exact
@@ -33,30 +31,6 @@ from packing.search.code import make_code
 from packing.weights import read_weights, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def run(line: str) -> Result:
-    return CliRunner().invoke(table, line.split(), catch_exceptions=False)
-
-
-def answered(line: str, code: int = 0, schema: Any = None) -> dict[str, Any]:
-    """The JSON answer of a command: the only thing on standard output, and of its schema."""
-    result = run(f"{line} --json")
-    assert result.exit_code == code, result.output
-    assert result.stdout.count("\n") == 1
-    values = json.loads(result.stdout)
-    jsonschema.validate(values, schema or SCHEMAS[line.split()[0]])
-    return dict(values)
-
-
-def refused(line: str, code: int = 2) -> str:
-    """The one line with which a command refuses."""
-    result = run(line)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("packing: "), result.stderr
-    return lines[0]
 
 
 @pytest.fixture
@@ -725,7 +699,10 @@ def test_an_interrupted_table_goes_on_where_it_stopped(tmp_path: Path, own_cache
     line = f"table arrangements -n 3,90 -d 6 --seconds 60 --out {tmp_path}/t.csv"
     with started(line, own_cache) as process:
         end = time.monotonic() + 50.0
-        while not any(path.suffix == ".json" for path in own_cache.iterdir()):
+        # a finished entry, not the hidden temporary file that is about to become one
+        while not any(
+            path.suffix == ".json" and path.name[0] != "." for path in own_cache.iterdir()
+        ):
             assert time.monotonic() < end and process.poll() is None
             time.sleep(0.05)
         assert interrupted(process) == ""

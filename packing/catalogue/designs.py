@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from packing.catalogue.numbers import solve
+
 
 def design_row(d: int, cosines: Sequence[Fraction]) -> tuple[tuple[Fraction, int], ...]:
     """How often each cosine occurs in a row, from the cosines alone.
@@ -27,17 +29,3 @@ def design_row(d: int, cosines: Sequence[Fraction]) -> tuple[tuple[Fraction, int
     if any(m.denominator != 1 or m < 1 for m in counts):
         raise ValueError(f"no design in dimension {d} has just the cosines {list(cosines)}")
     return tuple((x, int(m)) for x, m in zip(cosines, counts, strict=True))
-
-
-def solve(table: Sequence[Sequence[int | Fraction]], right: Sequence[int]) -> list[Fraction]:
-    """The solution of a square linear system, exact."""
-    k = len(right)
-    rows = [[Fraction(x) for x in (*row, b)] for row, b in zip(table, right, strict=True)]
-    for i in range(k):
-        pivot = next(r for r in range(i, k) if rows[r][i])
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        rows[i] = [x / rows[i][i] for x in rows[i]]
-        for r in range(k):
-            if r != i and rows[r][i]:
-                rows[r] = [x - rows[r][i] * y for x, y in zip(rows[r], rows[i], strict=True)]
-    return [row[-1] for row in rows]

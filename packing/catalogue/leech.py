@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from packing.catalogue import bases, golay
 from packing.catalogue.claims import KISSING_8, UNIVERSAL, proved
-from packing.catalogue.designs import design_row, solve
+from packing.catalogue.designs import design_row
 from packing.catalogue.entry import Entry, ExactGram, Float, Int, Row, affordable
 from packing.catalogue.exact import assemble
-from packing.catalogue.numbers import RATIONALS, rational
+from packing.catalogue.numbers import RATIONALS, rational, solve
 
 Short = NDArray[np.int8]
 

@@ -8,6 +8,7 @@ order and decimals come from 200 binary digits of a. Textbook number theory, der
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -140,15 +141,8 @@ class Number:
         """1/x: the coefficients solve a linear system, multiplication by x on the basis."""
         k = self.field.degree
         columns = [(self * self.field(*[0] * i, 1)).coefficients for i in range(k)]
-        rows = [[columns[j][i] for j in range(k)] + [Fraction(i == 0)] for i in range(k)]
-        for i in range(k):
-            pivot = next(r for r in range(i, k) if rows[r][i])
-            rows[i], rows[pivot] = rows[pivot], rows[i]
-            rows[i] = [x / rows[i][i] for x in rows[i]]
-            for r in range(k):
-                if r != i and rows[r][i]:
-                    rows[r] = [x - rows[r][i] * y for x, y in zip(rows[r], rows[i], strict=True)]
-        return Number(self.field, tuple(row[-1] for row in rows))
+        rows = [[columns[j][i] for j in range(k)] for i in range(k)]
+        return Number(self.field, tuple(solve(rows, [int(i == 0) for i in range(k)])))
 
     @cached_property
     def near(self) -> Fraction:
@@ -269,3 +263,17 @@ def cosine_of_turn(j: int, N: int) -> Cosine:
     if part <= Fraction(3, 8):
         return Cosine(text, math.sin(2.0 * math.pi * float(Fraction(1, 4) - part)))
     return Cosine(text, -math.cos(2.0 * math.pi * float(Fraction(1, 2) - part)))
+
+
+def solve(table: Sequence[Sequence[int | Fraction]], right: Sequence[int]) -> list[Fraction]:
+    """The solution of a square linear system, exact."""
+    k = len(right)
+    rows = [[Fraction(x) for x in (*row, b)] for row, b in zip(table, right, strict=True)]
+    for i in range(k):
+        pivot = next(r for r in range(i, k) if rows[r][i])
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [x / rows[i][i] for x in rows[i]]
+        for r in range(k):
+            if r != i and rows[r][i]:
+                rows[r] = [x - rows[r][i] * y for x, y in zip(rows[r], rows[i], strict=True)]
+    return [row[-1] for row in rows]

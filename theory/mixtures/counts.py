@@ -9,12 +9,13 @@ so its relative error is that of the weights (about 1e-13) and it is never below
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sparse
 from scipy.special import gammaln
 
+from packing.arrangement import Int
 from packing.errors import NotReached
 from theory.features import Float
 
@@ -48,18 +49,23 @@ def binary_minimum(row: FloatRow, S: Float) -> tuple[Float, Float, Float]:
         If the row has too many different sums.
     """
     S = np.asarray(S, dtype=float)
-    order = np.argsort(S)
     out = np.empty((3, S.size))
+    for part in alike(S, 3.0, _CHUNK, 1e-12):
+        out[:, part] = _chunk(row, S[part])
+    return out[0], out[1], out[2]
+
+
+def alike(S: Float, ratio: float, most: int, spare: float = 0.0) -> Iterator[Int]:
+    """Indices of S, upwards, in groups of at most ``most`` within a factor (and ``spare``)."""
+    order = np.argsort(S)
     start = 0
     while start < S.size:
-        first = S[order[start]]
+        top = ratio * S[order[start]] + spare
         stop = start + 1
-        while stop < S.size and stop - start < _CHUNK and S[order[stop]] <= 3.0 * first + 1e-12:
+        while stop < S.size and stop - start < most and S[order[stop]] <= top:
             stop += 1
-        part = order[start:stop]
-        out[:, part] = _chunk(row, S[part])
+        yield order[start:stop]
         start = stop
-    return out[0], out[1], out[2]
 
 
 def _chunk(row: FloatRow, S: Float) -> Float:

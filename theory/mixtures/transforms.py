@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from theory.features import Float
-from theory.mixtures.counts import FloatRow
+from theory.mixtures.counts import FloatRow, alike
 from theory.mixtures.few import FEW, elementary, few_on, low_orders
 
 LONGEST = 6.0
@@ -45,17 +45,9 @@ def uniform_minimum(row: FloatRow, S: Float) -> tuple[Float, Float, Float]:
         Numerical; absolute error about 1e-12 S.
     """
     S = np.asarray(S, dtype=float)
-    order = np.argsort(S)
     out = np.empty((3, S.size))
-    start = 0
-    while start < S.size:
-        first = S[order[start]]
-        stop = start + 1
-        while stop < S.size and stop - start < _CHUNK and S[order[stop]] <= 4.0 * first:
-            stop += 1
-        part = order[start:stop]
+    for part in alike(S, 4.0, _CHUNK):
         out[:, part] = _chunk(row, S[part])
-        start = stop
     return out[0], out[1], out[2]
 
 

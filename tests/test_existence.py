@@ -11,18 +11,10 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
-from shapes import (
-    antiprism,
-    cell_600,
-    cube,
-    demicube,
-    icosahedron,
-    polygon,
-    roots_D,
-    simplex,
-)
+from shapes import cell_600, cube, demicube, icosahedron, polygon, roots_D, simplex
 
 from packing.arrangement import Arrangement
+from packing.catalogue.polytopes import antiprism
 from packing.contacts import contact_graph
 from packing.errors import BadInput
 from packing.proofs.certify import certify

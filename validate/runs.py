@@ -171,7 +171,8 @@ class Recipe:
     init : {"xavier", "unit", "small"}
         Normal weights: of variance 2/(n + d), of unit columns, or a tenth of xavier's.
     plateau : int, optional
-        Stop a run whose smoothed loss has not fallen for that many steps.
+        Stop a run whose mean loss over that many steps is not below the mean over as many before
+        by more than its standard error; looked at every few (2 to 64) steps.
     snapshots : int
         Weights kept along the way, at steps evenly spaced in the logarithm; 0 for none.
 
@@ -241,7 +242,8 @@ class Trained:
     W, b : (d, n) and (n,) arrays
         In float64, whatever was trained in.
     curve : (T, 2) array
-        Step and loss of that step's batch, summed over features, thinned to a few hundred rows.
+        Step and loss of its batch, summed over features: up to four recorded in each chunk of
+        steps, neighbours averaged into at most 400 rows.
     snapshots : tuple of (step, W, b)
     status : {"finished", "plateau", "diverged"}
         Diverged: a loss was not finite; the weights are the last finite ones.
@@ -270,7 +272,8 @@ class Measured:
     Parameters
     ----------
     loss, error_bound : float or None
-        Exact expected loss and its error bound (`theory.loss`); None for dependent features.
+        Exact expected loss and its error bound (`theory.loss`); None for dependent features, and
+        for diverged weights too large to square.
     simulated, standard_error : float
         Monte Carlo on fresh samples.
     samples : int
@@ -285,7 +288,8 @@ class Measured:
     name : str
         Nearest named arrangement, block by block.
     distance : float or None
-        How far from it, as `packing.identify` measures.
+        Root mean square displacement from it, of the nearest named one where the block is
+        irregular; None where nothing is near.
     angles : (k,) array
         Angles between represented neighbours in the plane (d = 2), degrees; else empty.
     """

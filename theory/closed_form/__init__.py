@@ -6,15 +6,23 @@ ClosedForm.pieces()         the same for all S, as rational functions (binary la
 mixture(...), crossing(...) sums of blocks, and the S where two of them cost the same
 broken(block, part)         the block with its symmetry broken: two norms, two biases
 takeover(...)               the S at which a broken block begins to win, exactly
+orbit_form(block, law)      several kinds of vectors: norms and biases for each, a free height
+standing(block, law)        where in S the symmetric form is its own optimum; stability: locally
+formula_text(block, law)    formulas as text, LaTeX and enclosures
 """
 
 from theory.closed_form.binary import Formula, Minimum
 from theory.closed_form.crossings import Crossing, Mixture, crossing, mixture
+from theory.closed_form.described import orbit_form
 from theory.closed_form.form import ClosedForm, closed_form
+from theory.closed_form.orbits import OrbitForm, OrbitMinimum
 from theory.closed_form.pieces import Piece
 from theory.closed_form.points import Point
+from theory.closed_form.shapes import Orbits
+from theory.closed_form.standing import Stability, Standing, stability, standing
 from theory.closed_form.takeover import broken, takeover
 from theory.closed_form.unequal import Broken, BrokenMinimum
+from theory.closed_form.words import Printed, formula_text
 
 __all__ = [
     "Broken",
@@ -24,11 +32,21 @@ __all__ = [
     "Formula",
     "Minimum",
     "Mixture",
+    "OrbitForm",
+    "OrbitMinimum",
+    "Orbits",
     "Piece",
     "Point",
+    "Printed",
+    "Stability",
+    "Standing",
     "broken",
     "closed_form",
     "crossing",
+    "formula_text",
     "mixture",
+    "orbit_form",
+    "stability",
+    "standing",
     "takeover",
 ]

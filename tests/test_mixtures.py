@@ -187,10 +187,52 @@ def test_trivial_and_bad_input() -> None:
         best_mixture(0, 1, 0.1)
     with pytest.raises(BadInput, match="no probabilities"):
         best_mixture(3, 1, 1.7)
-    with pytest.raises(BadInput, match="binary and uniform"):
-        best_mixture(3, 1, 0.1, "exponential")
+    with pytest.raises(BadInput, match="unknown"):
+        best_mixture(3, 1, 0.1, "gamma")
     with pytest.raises(BadInput, match=r"d/n"):
         envelope(1.5, 0.1)
+
+
+def test_no_feature_on_is_a_limit() -> None:
+    found = best_mixture(5, 2, 0.0)
+    assert (found.S, found.loss) == (0.0, 0.0) and found.represented == 5
+    assert found.name == best_mixture(5, 2, 1e-4).name
+    assert block_loss(row("pentagon"), [0.0, 0.1])[0] == 0.0
+
+
+def test_a_law_without_a_fast_path_is_answered_by_numbers() -> None:
+    found = best_mixture(3, 1, 0.1, "exponential")
+    assert "up to" in found.known and best_mixture(3, 1, 0.1).known == "numerical"
+    form = closed_form("digon", "exponential").minimum(0.1)
+    assert form.known == "numerical"
+    least = block_loss(row("digon"), [0.1], "exponential")[0]
+    assert least == pytest.approx(float(form.loss.mid()), rel=1e-5)
+    assert found.loss <= 2.0 * least + float(variance(np.array(0.1), "exponential")) + 1e-12
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_pieces_are_the_losses(law: str) -> None:
+    from theory.mixtures.pieces import Pieces
+
+    at = np.geomspace(2e-4, 0.99, 40)
+    for block in (b for b in blocks(law) if b.name in ("digon", "pentagon")):
+        assert Pieces(block, law)(at) == pytest.approx(block.loss(at, law), rel=1e-8)
+
+
+def test_rough_losses_are_good_enough_to_choose() -> None:
+    at = np.geomspace(1e-3, 0.9, 12)
+    for block in (b for b in blocks("uniform") if b.name in ("pentagon", "5-demicube", "E6 roots")):
+        rough, exact = block.loss(at, "uniform", rough=True), block.loss(at, "uniform")
+        assert np.max(np.abs(rough - exact) / variance(at, "uniform")) < 5e-3
+
+
+def test_a_known_solution_changes_nothing_but_the_time() -> None:
+    items = [(1, 1, 0.5), (2, 5, 1.9), (3, 8, 2.7), (7, 19, 6.9)]
+    plain = solve(items, 400, 1100)
+    for known in ((0, 0, 0, 0), (400, 0, 0, 0), plain):
+        again = solve(items, 400, 1100, known)
+        assert value(items, again) == pytest.approx(value(items, plain), rel=1e-12)
+    assert value(items, plain) == pytest.approx(value(items, _table(items, 400, 1100)), rel=1e-12)
 
 
 def test_the_envelope_bounds_every_mixture() -> None:

@@ -39,6 +39,8 @@ class Minimum:
         How many of the states, largest sums first, have their ReLU active; 0 where the law makes
         every threshold possible.
     known : {"exact", "rigorous", "numerical"}
+    route : str
+        What the loss came from: ``pieces`` (binary), ``vertices`` or ``transform`` (uniform).
     """
 
     S: Any
@@ -47,6 +49,7 @@ class Minimum:
     loss: Any
     active: int
     known: Known
+    route: str = "pieces"
 
     @property
     def digits(self) -> float:

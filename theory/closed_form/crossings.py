@@ -10,6 +10,8 @@ of the numerator of their difference: a polynomial with whole coefficients.
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -62,13 +64,13 @@ class Mixture:
 
         S = Fraction(S)
         with flint.ctx.workprec(64 + 4 * digits):
-            total = self.ignored * ball(_ignored(self.law, S))
+            total = self.ignored * ball(ignored_loss(self.law, S))
             for form, k in self.blocks:
                 total += k * form.n * form.minimum(S, digits).loss
         return total
 
 
-def _ignored(law: str, S: Fraction) -> Fraction:
+def ignored_loss(law: str, S: Fraction) -> Fraction:
     """What an ignored feature costs: its variance."""
     found = law_named(law)
     second, mean = (Fraction(x).limit_denominator(1000) for x in (found.second, found.mean))
@@ -135,7 +137,12 @@ class Crossing:
 
 
 def crossing(
-    a: Mixture, b: Mixture, low: float | Fraction, high: float | Fraction, digits: int = 30
+    a: Mixture,
+    b: Mixture,
+    low: float | Fraction,
+    high: float | Fraction,
+    digits: int = 30,
+    seconds: float | None = None,
 ) -> Crossing:
     """Where two phases cost the same between two S.
 
@@ -147,6 +154,8 @@ def crossing(
         One phase is cheaper at one end, the other at the other.
     digits : int
         Digits after the point of the enclosing interval.
+    seconds : float, optional
+        Stop after about so much processor time, with as many digits as are fixed by then.
 
     Returns
     -------
@@ -168,28 +177,59 @@ def crossing(
     x, y = Fraction(low), Fraction(high)
     if not 0 < x < y < 1:
         raise BadInput(f"low = {low}, high = {high}: give 0 < low < high < 1")
-    fx, fy = _gap(a, b, x), _gap(a, b, y)
-    if (fx > 0) == (fy > 0):
-        lower = b.name if fx > 0 else a.name
+    x, y, above = sign_change(lambda S, start: _gap(a, b, S, start), x, y, digits, seconds)
+    if x == y:
+        lower = b.name if above else a.name
         raise BadInput(f"{lower} costs less at both {low} and {high}: give an interval they cross")
+    # where a costs more below, b is the sparser phase
+    sparser, denser = (b.name, a.name) if above else (a.name, b.name)
+    point = exact_point(a, b, x, y) if a.law == "binary" else None
+    return Crossing(x, y, point, "exact" if point else "rigorous", denser, sparser)
+
+
+def sign_change(
+    gap: Callable[[Fraction, int], Any],
+    low: Fraction,
+    high: Fraction,
+    digits: int,
+    seconds: float | None = None,
+) -> tuple[Fraction, Fraction, bool]:
+    """A short interval at whose ends a function has different signs; rigorous.
+
+    Parameters
+    ----------
+    gap : callable
+        gap(S, start): a ball that does not hold 0, tried with ``start`` digits first.
+    low, high, digits, seconds
+        As in `crossing`.
+
+    Returns
+    -------
+    low, high : Fraction
+        Twice the lower end if the signs at both ends are the same.
+    positive : bool
+        Whether the function is positive at the lower end.
+    """
+    x, y, begun = low, high, time.process_time()
+    fx, fy = gap(x, 20), gap(y, 20)
+    if (fx > 0) == (fy > 0):
+        return x, x, bool(fx > 0)
     goal = Fraction(1, 10**digits)
-    while y - x > goal:
+    while y - x > goal and (seconds is None or time.process_time() < begun + seconds):
         width = y - x
+        start = 20 if width > Fraction(1, 10**6) else digits + 6
         guess = x + width * _share(fx, fy)
         grain = max(goal / 8, width * width / 16) if width < Fraction(1, 64) else width / 16
         guess = Fraction(round(guess / (grain / 8))) * grain / 8
         for at in (guess - grain, guess + grain, (x + y) / 2):
             if not x < at < y or (at == (x + y) / 2 and y - x < width / 4):
                 continue
-            value = _gap(a, b, at)
+            value = gap(at, start)
             if (value > 0) == (fx > 0):
                 x, fx = at, value
             else:
                 y, fy = at, value
-    # where a costs more below, b is the sparser phase
-    sparser, denser = (b.name, a.name) if fx > 0 else (a.name, b.name)
-    point = _exact(a, b, x, y) if a.law == "binary" else None
-    return Crossing(x, y, point, "exact" if point else "rigorous", denser, sparser)
+    return x, y, bool(fx > 0)
 
 
 def _share(fx: Any, fy: Any) -> Fraction:
@@ -200,27 +240,37 @@ def _share(fx: Any, fy: Any) -> Fraction:
     return p / (p - q)
 
 
-def _gap(a: Mixture, b: Mixture, S: Fraction) -> Any:
+def _gap(a: Mixture, b: Mixture, S: Fraction, start: int = 20) -> Any:
     """Loss of a minus loss of b, a ball that does not hold 0."""
+    return signed(lambda digits: a.loss(S, digits) - b.loss(S, digits), S, start)
+
+
+def signed(difference: Callable[[int], Any], S: Fraction, start: int = 20) -> Any:
+    """A difference of losses with enough digits for its sign."""
     import flint
 
-    digits = 20
+    digits = start
     while digits <= 640:
         with flint.ctx.workprec(64 + 4 * digits):
-            gap = a.loss(S, digits) - b.loss(S, digits)
+            gap = difference(digits)
         if not gap.contains(0):
             return gap
         digits *= 2
     raise NotReached(f"the phases cost the same to 640 digits at S = {float(S)}", None)
 
 
-def _exact(a: Mixture, b: Mixture, low: Fraction, high: Fraction) -> Point | None:
-    """The root in [low, high] of the difference of the formulas that hold there, or None."""
+def exact_point(
+    a: Mixture, b: Mixture, low: Fraction, high: Fraction, features: int = FEATURES
+) -> Point | None:
+    """The root in [low, high] of the difference of the formulas that hold there.
+
+    None for larger blocks, cosines in no one field, or where best pieces change; binary law.
+    """
     import flint
 
     forms = [form for m in (a, b) for form, _ in m.blocks]
     fields = {form.row.field for form in forms} - {RATIONALS}
-    if len(fields) > 1 or any(form.row.n > FEATURES for form in forms):
+    if len(fields) > 1 or any(form.row.n > features for form in forms):
         return None
     field = fields.pop() if fields else RATIONALS
     total: Quotient | None = None

@@ -5,7 +5,9 @@ tau)_+^q is not negative and grows with tau, and so do F0 = E (t + beta)_+, F1, 
 and P(t + beta > 0): values at both ends of an interval of beta enclose them in between. Where
 h = F1' F2 - F1 F0 keeps its sign, F1^2/F2 is monotone; where h falls, it has at most one root, the
 maximum. By Cauchy and Schwarz F1^2/F2 is below P(t + beta > 0), which settles the far end; beyond
-the last vertex the model is linear, and h too. Proved; derived here and in docs/phases.md.
+the last vertex the model is linear, and h too. Proved; derived here and in docs/phases.md. Rows
+from `transform.SEEN` features on take their functions from the transform integral, others from
+the vertices; `Minimum.route` says which.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from packing.errors import NotReached
 from theory.closed_form.binary import Minimum
 from theory.closed_form.points import ball, fraction
 from theory.closed_form.states import Row
+from theory.closed_form.transform import SEEN, Transformed
 from theory.closed_form.uniform import At, Profile
 
-STEPS = 4000
+STEPS = 30_000
 """Intervals of beta examined before a minimum is given up."""
 
 
@@ -47,9 +50,11 @@ def minimum(row: Row, S: Any, digits: int = 15) -> Minimum:
     """
     import flint
 
-    bits = 64 + round(3.33 * digits) + 4 * row.n
+    many = row.n >= SEEN
+    bits = 64 + round(3.33 * digits) + (40 if many else 4 * row.n)
     for _ in range(6):
-        found = _attempt(Profile(row, S, bits), digits)
+        profile = Transformed(row, S, bits) if many else Profile(row, S, bits)
+        found = _attempt(profile, digits)
         if found is not None:
             return found
         bits *= 2
@@ -84,7 +89,7 @@ def _either(one: Minimum, other: Minimum) -> Minimum:
     """Two minima that cannot be told apart: the least lies in both balls' lower part."""
     low = one.loss if one.loss.lower() < other.loss.lower() else other.loss
     loss = low.union(one.loss) if one.loss.upper() < low.upper() else low
-    return Minimum(one.S, one.rho, one.bias, loss, 0, "rigorous")
+    return Minimum(one.S, one.rho, one.bias, loss, 0, "rigorous", one.route)
 
 
 def _basins(profile: Profile) -> list[tuple[Fraction, Fraction]] | None:
@@ -173,7 +178,7 @@ def _polished(profile: Profile, a: Fraction, b: Fraction, width: Fraction) -> Mi
     gain = (low.F1 * low.F1 / high.F2).union(high.F1 * high.F1 / low.F2)
     rho = (low.F1 / high.F2).union(high.F1 / low.F2)
     beta = ball(a).union(ball(b))
-    return Minimum(profile.S, rho, beta * rho, profile.S / 3 - gain, 0, "rigorous")
+    return Minimum(profile.S, rho, beta * rho, profile.S / 3 - gain, 0, "rigorous", profile.route)
 
 
 def _between(a: Fraction, b: Fraction, ha: Any, hb: Any) -> Fraction:

@@ -15,8 +15,16 @@ from functools import cached_property
 from typing import Any, Literal
 
 from packing.catalogue.entry import Cosine, Entry
-from packing.errors import BadInput
-from theory.closed_form import binary, enclosure, numerical, pieces, stationarity, uniform
+from packing.errors import BadInput, NotReached
+from theory.closed_form import (
+    binary,
+    enclosure,
+    numerical,
+    pieces,
+    stationarity,
+    transform,
+    uniform,
+)
 from theory.closed_form.binary import Formula, Minimum
 from theory.closed_form.field import read
 from theory.closed_form.pieces import Piece
@@ -102,13 +110,15 @@ class ClosedForm:
             found = weighted(self.row, S)
             values = [self.row.field.ball(found.value(i)) for i in range(len(found))]
             return binary.at(found, values, rho, bias)
-        precision = (bits or 64) + 64 + 4 * self.row.n
+        many = self.row.n >= transform.SEEN
+        precision = (bits or 64) + 64 + (0 if many else 4 * self.row.n)
         for _ in range(6):
-            value = uniform.Profile(self.row, S, precision).loss(rho, bias)
+            profile = transform.Transformed if many else uniform.Profile
+            value = profile(self.row, S, precision).loss(rho, bias)
             if bits or value.rel_accuracy_bits() > 50:
                 return value
             precision *= 2
-        return value
+        raise NotReached(f"the loss is not known to 15 digits with {precision // 2} bits", None)
 
     def _exact_loss(self, rho: Fraction, bias: Fraction, S: Fraction) -> Any:
         import flint

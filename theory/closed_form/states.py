@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -61,7 +62,9 @@ class Row:
         powers = self.__dict__.setdefault("_powers", _powers(self.field))
         return sum(k * p for k, p in zip(key, powers, strict=True))
 
-    def sums(self, first: Any, factors: list[list[Any]]) -> list[tuple[tuple[int, ...], Any]]:
+    def sums(
+        self, first: Any, factors: list[list[Any]], trim: Callable[[Any], Any] | None = None
+    ) -> list[tuple[tuple[int, ...], Any]]:
         """Sums over the other features with their weights, decreasing.
 
         Parameters
@@ -70,6 +73,8 @@ class Row:
             Weight of "nothing on".
         factors : list of list
             Per cosine, what j = 0 .. count features on multiply a weight by.
+        trim : callable, optional
+            What is kept of a weight; where nothing is, larger j are not tried.
 
         Raises
         ------
@@ -82,8 +87,11 @@ class Row:
             for key, weight in table.items():
                 for j, f in enumerate(factor):
                     sum_ = tuple(a + j * c for a, c in zip(key, cosine, strict=True))
+                    product = weight * f if trim is None else trim(weight * f)
+                    if trim is not None and not product:
+                        break
                     known = wider.get(sum_)
-                    wider[sum_] = weight * f if known is None else known + weight * f
+                    wider[sum_] = product if known is None else known + product
             table = wider
             if len(table) > LARGEST:
                 raise NotReached(

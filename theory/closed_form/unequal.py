@@ -220,13 +220,13 @@ class Broken:
         with flint.ctx.workprec(bits):
             t = point.ball(bits)
             loss = flint.arb_poly(top)(t) / flint.arb_poly(bottom)(t)
-            rho, biases = self._settled(active, t, S)
+            rho, biases = self.settled(active, t, S)
             norms = (rho.sqrt(), t * rho.sqrt())
             if self.active(norms, biases, S) != active:
                 raise NotReached(f"the active ReLUs of {self.name} could not be confirmed", None)
         return BrokenMinimum(S, norms, biases, loss, point, active, "rigorous")
 
-    def _settled(self, active: Active, t: Any, S: Fraction) -> tuple[Any, tuple[Any, Any]]:
+    def settled(self, active: Active, t: Any, S: Fraction) -> tuple[Any, tuple[Any, Any]]:
         """rho and biases at the minimum for given active sets and ratio, balls."""
         import flint
 

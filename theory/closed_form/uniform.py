@@ -61,6 +61,8 @@ class Profile:
         Working precision; vertex sums cancel, so values carry fewer correct bits than that.
     """
 
+    route = "vertices"
+
     def __init__(self, row: Row, S: Any, bits: int) -> None:
         import flint
 
@@ -78,7 +80,7 @@ class Profile:
             self.vertices = []
             for key, weight in row.sums(one, factors):
                 at = row.field.ball([Fraction(k, row.scale) for k in key])
-                self.vertices.append((at, _integrals(weight)))
+                self.vertices.append((at, integrals(weight)))
             low = [row.field.ball(c) * m for c, m in zip(row.cosines, row.counts, strict=True)]
             self.least = sum((c for c in low if c < 0), flint.arb(0))
             self.most = 1 + sum((c for c in low if c > 0), flint.arb(0))
@@ -133,7 +135,7 @@ class Profile:
             return self.S / 3 - 2 * rho * at.F1 + rho * rho * at.F2
 
 
-def _integrals(weight: Any) -> list[Any]:
+def integrals(weight: Any) -> list[Any]:
     """sum_r a_r t^(r+q) / (r+q)! for q = 0 .. TOP, from sum_r a_r y^r."""
     import flint
 

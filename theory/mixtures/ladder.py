@@ -1,34 +1,43 @@
 """Ladders of mixtures: where the best mixture changes as S falls.
 
 The best mixture is found on a grid of S; between neighbours with different mixtures their crossing
-is located, the programme is asked again there, and what wins there splits the interval. So every
-rung reported is a true crossing of the mixtures named, but a phase narrower than a step of the grid
-whose neighbours agree is not seen. Numerical; upper bounds on the optimum throughout.
+is located, the programme is asked again there, and what wins there splits the interval, until
+nothing wins. So every rung reported is a true crossing of the mixtures named, but a phase narrower
+than a step of the grid whose neighbours agree is not seen. Which blocks are asked at all is seen in
+rough losses: those that come near their price. Numerical; upper bounds on the optimum throughout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from packing.errors import BadInput, NotReached
-from theory.features import Float, whole
-from theory.mixtures.blocks import Block, blocks, variance
-from theory.mixtures.mixture import Mixture, best_among, fitting, losses
+from theory.features import Float, law_named, whole
+from theory.mixtures.blocks import blocks, variance
+from theory.mixtures.importance import weights_of
+from theory.mixtures.mixture import Mixture, best_among, fitting
+from theory.mixtures.steps import (
+    ask,
+    best_from_pieces,
+    cost_at,
+    crossings,
+    differences,
+    near_blocks,
+    weighted_at,
+)
 
 S_TOP = {"binary": 0.995, "uniform": 1.0}
 """Where ladders begin: at S = 1 binary inputs are constant and all phases tie."""
 
-LEVELS = 6
+LEVELS = 12
 """How often an interval is split where a third mixture wins at the crossing of two."""
 
 LARGE = 200_000
-"""d n beyond which an interval is split only once: there phases differ in a few small blocks."""
-
-_CLOSE = 0.03  # a block this far from its price at both ends of a step is not asked again inside
+"""d n beyond which the first grid has fewer points."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ def mixture_ladder(
     S_min: float = 1e-4,
     points: int | None = None,
     exact: bool = False,
+    importance: Sequence[float] | Float | None = None,
 ) -> MixtureLadder:
     """The ladder of best mixtures.
 
@@ -105,7 +115,10 @@ def mixture_ladder(
     points : int, optional
         Values of S at which the programme is solved first; 60, or 24 where n d > LARGE.
     exact : bool
-        Make each rung's crossing exact or enclosed, where closed forms allow.
+        Make each rung's crossing exact or enclosed, where closed forms allow (equal importance).
+    importance : (n,) array, optional
+        Weights of the features in the loss; for n, d of moderate size. A phase is its blocks: which
+        features they hold may change inside it.
 
     Returns
     -------
@@ -120,44 +133,55 @@ def mixture_ladder(
     n, d = whole(n, "n"), whole(d, "d")
     if not 0 < S_min < 0.9:
         raise BadInput(f"S_min = {S_min}: give a number in (0, 0.9)")
+    weights = weights_of(importance, n)
+    if weights is not None and len(set(weights)) == 1:
+        weights = None  # the same ladder, its losses times a number
+    law = law_named(law).name
     table = fitting(n, d, law)
     if d >= n:
         only = best_among(n, d, S_min, law, table, np.zeros(len(table)))
         return MixtureLadder(n, d, law, S_min, (only,), (), 1.0, None, "complete")
-    points = (60 if n * d <= LARGE else 24) if points is None else whole(points, "points")
-    half = max(points, 8) // 4 + 1
-    grid = np.concatenate(
-        [np.geomspace(S_min, 0.1, max(points, 8) - half), np.linspace(0.1, 1, half)[1:]]
-    )
-    grid[-1] = S_TOP[law]
-    known = losses(table, grid, law)
-    found = [best_among(n, d, s, law, table, known[:, i]) for i, s in enumerate(grid.tolist())]
-    near = _near(table, known, grid, law)
+    points = max(8, (60 if n * d <= LARGE else 24) if points is None else whole(points, "points"))
+    half = points // 4 + 1
+    grid = np.concatenate([np.geomspace(S_min, 0.1, points - half), np.linspace(0.1, 1, half)[1:]])
+    grid[-1] = S_TOP.get(law, 1.0)
+    if weights is None:
+        near = near_blocks(n, d, table, grid, law)
+    else:
+        near = np.ones((len(table), grid.size), dtype=bool)
+    here = [
+        tuple(b for b, kept in zip(table, near[:, i], strict=True) if kept)
+        for i in range(grid.size)
+    ]
+    ask(here, grid.tolist(), law)
+    found = [
+        best_from_pieces(n, d, s, law, kept, (), weights)
+        for kept, s in zip(here, grid.tolist(), strict=True)
+    ]
     pending = []
     for i in range(grid.size - 1):
         if _key(found[i]) != _key(found[i + 1]):
-            kept = tuple(b for k, b in enumerate(table) if near[k, i] or near[k, i + 1])
-            pending.append((found[i], found[i + 1], kept))
+            both = dict.fromkeys((*here[i], *here[i + 1]))
+            pending.append((found[i], found[i + 1], tuple(both)))
     rungs: list[MixtureRung] = []
-    levels = LEVELS if n * d <= LARGE else 1
-    for level in range(levels + 1):
-        crossed = _crossings([(a, b) for a, b, _ in pending])
+    for level in range(LEVELS + 1):
+        crossed = crossings([(a, b) for a, b, _ in pending])
+        ask([kept for *_, kept in pending], crossed, law)
         following = []
         for (a, b, kept), s in zip(pending, crossed, strict=True):
-            used = {name for m in (a, b) for name, _ in m.parts}
-            kept = tuple(x for x in table if x in kept or x.name in used)
-            third = best_among(n, d, s, law, kept, losses(kept, np.array([s]), law)[:, 0])
-            cost = mixture_losses(a, np.array([s]))[0]
+            third = best_from_pieces(n, d, s, law, kept, (a, b), weights)
+            cost = float(cost_at(a, np.array([s]))[0])
             better = third.loss < cost * (1.0 - 1e-9) and _key(third) not in (_key(a), _key(b))
-            if better and level < levels:
+            if better and level < LEVELS:
                 following += [(a, third, kept), (third, b, kept)]
             else:
-                rungs.append(MixtureRung(float(s), float(cost), b, a, not better))
+                rungs.append(MixtureRung(float(s), cost, b, a, not better))
         pending = following
         if not pending:
             break
+    rungs = _sharpened(rungs)
     rungs.sort(key=lambda rung: -rung.S)
-    if exact:
+    if exact and weights is None:
         rungs = [_exact(rung) for rung in rungs]
     phases = (found[-1], *(rung.sparser for rung in rungs))
     return MixtureLadder(
@@ -175,6 +199,8 @@ def mixture_ladder(
 
 def mixture_losses(mixture: Mixture, S: Float) -> Float:
     """What a mixture costs at other S (M,): all its blocks at their best norms and biases there."""
+    if mixture.importance is not None:
+        return np.array([weighted_at(mixture, s) for s in S.tolist()])
     known = {block.name: block for block in blocks(mixture.law)}
     total = mixture.ignored * variance(S, mixture.law)
     for name, many in mixture.parts:
@@ -186,63 +212,18 @@ def _key(mixture: Mixture) -> tuple[Any, ...]:
     return mixture.parts, mixture.dedicated, mixture.ignored
 
 
-def _near(table: Sequence[Block], known: Float, grid: Float, law: str) -> np.ndarray:
-    """Which blocks come close to a supporting line of the gains, at each S of the grid."""
-    from theory.mixtures.limit import shortfall
-
-    if not table:
-        return np.zeros((0, grid.size), dtype=bool)
-    return np.stack(
-        [shortfall(table, known[:, i], s, law) < _CLOSE for i, s in enumerate(grid.tolist())],
-        axis=1,
-    )
-
-
-def _crossings(pairs: list[tuple[Mixture, Mixture]]) -> list[float]:
-    """Where the mixtures of each pair cost the same, between the S they were found at.
-
-    All pairs at once, so that a block is asked for many S together: secants kept inside brackets
-    (Illinois), halved where a block is infinite or progress is slow.
-    """
-    if not pairs:
-        return []
-    low, high = np.array([a.S for a, _ in pairs]), np.array([b.S for _, b in pairs])
-    f, g = _differences(pairs, low), _differences(pairs, high)
-    for step in range(60):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            x = (low * g - high * f) / (g - f)
-        good = np.isfinite(x) & (x > low) & (x < high) & (step % 4 != 3)
-        x = np.where(good, x, 0.5 * (low + high))
-        open_ = high - low > 1e-12 * high
-        if not np.any(open_):
-            break
-        chosen = np.flatnonzero(open_)
-        y = np.zeros(x.size)
-        y[chosen] = _differences([pairs[i] for i in chosen], x[chosen])
-        left = y < 0
-        exact = open_ & (y == 0)
-        g = np.where(open_, np.where(left, 0.5 * g, y), g)
-        f = np.where(open_, np.where(left, y, 0.5 * f), f)
-        low = np.where(open_ & (left | exact), x, low)
-        high = np.where(open_ & ~left, x, high)
-    return (0.5 * (low + high)).tolist()
-
-
-def _differences(pairs: list[tuple[Mixture, Mixture]], S: Float) -> Float:
-    """Loss of the first minus the second of each pair, each pair at its own S."""
-    law = pairs[0][0].law
-    known = {block.name: block for block in blocks(law)}
-    total = np.array([a.ignored - b.ignored for a, b in pairs]) * variance(S, law)
-    weights: dict[str, Float] = {}
-    for i, pair in enumerate(pairs):
-        for mixture, sign in zip(pair, (1.0, -1.0), strict=True):
-            for name, many in mixture.parts:
-                weights.setdefault(name, np.zeros(len(pairs)))[i] += sign * many
-    for name, weight in weights.items():
-        asked = np.flatnonzero(weight)
-        if asked.size:
-            total[asked] += weight[asked] * known[name].n * known[name].loss(S[asked], law)
-    return np.asarray(total)
+def _sharpened(rungs: list[MixtureRung]) -> list[MixtureRung]:
+    """The same rungs after a Newton step on the losses themselves, all rungs at once."""
+    if not rungs:
+        return rungs
+    S = np.array([rung.S for rung in rungs])
+    pairs = [(rung.sparser, rung.denser) for rung in rungs]
+    step = 1e-5 * S
+    slope = (differences(pairs, S + step) - differences(pairs, S - step)) / (2.0 * step)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        move = -differences(pairs, S, exactly=True) / slope
+    S = np.where(np.abs(move) < 1e-6 * S, S + move, S)
+    return [replace(rung, S=s) for rung, s in zip(rungs, S.tolist(), strict=True)]
 
 
 def _threshold(phases: Sequence[Mixture], rungs: Sequence[MixtureRung], count: int) -> float | None:
@@ -257,8 +238,6 @@ def _threshold(phases: Sequence[Mixture], rungs: Sequence[MixtureRung], count: i
 
 def _exact(rung: MixtureRung) -> MixtureRung:
     """The same rung with its crossing enclosed; unchanged where closed forms do not reach."""
-    from dataclasses import replace
-
     from theory.closed_form import crossing, mixture
 
     try:

@@ -18,7 +18,8 @@ import numpy as np
 from packing.errors import BadInput
 from theory.features import Float
 from theory.mixtures.blocks import Block, blocks, checked, variance
-from theory.mixtures.mixture import losses
+from theory.mixtures.many import many_gain, many_losses
+from theory.mixtures.mixture import LIMIT, losses
 from theory.mixtures.programme import prices
 
 DEDICATED = Block("dedicated", 1, 1, ())
@@ -46,14 +47,25 @@ class SurplusPhase:
     rivals: tuple[tuple[str, float], ...]
 
 
-def gains(S: float | Sequence[float] | Float, law: str = "binary") -> dict[str, Float]:
-    """Gain per dimension of every block, dedicated features included, at each S (M,)."""
+MANY = "many features"
+
+
+def gains(
+    S: float | Sequence[float] | Float, law: str = "binary", *, many: bool = False
+) -> dict[str, Float]:
+    """Gain per dimension of every block, dedicated features included, at each S (M,).
+
+    With ``many`` also that of the many-features solution at its best n/d. At S = 0 nothing is lost
+    and nothing gained: all are 0.
+    """
     S = checked(S)
     table = blocks(law)
     v = variance(S, law)
     found = {DEDICATED.name: v}
     for block, loss in zip(table, losses(table, S, law), strict=True):
         found[block.name] = block.n / block.d * (v - loss)
+    if many:
+        found[MANY] = many_gain(S, law)[0]
     return found
 
 
@@ -159,7 +171,9 @@ def _gain(block: Block, S: float, law: str) -> float:
     return float((block.n / block.d * (variance(at, law) - loss))[0])
 
 
-def envelope(ratio: float, S: float, law: str = "binary") -> tuple[tuple[str, ...], float]:
+def envelope(
+    ratio: float, S: float, law: str = "binary", *, many: bool = True
+) -> tuple[tuple[str, ...], float]:
     """The blocks of the best mixture at d/n = ratio in the limit, and its loss per feature.
 
     Parameters
@@ -167,7 +181,10 @@ def envelope(ratio: float, S: float, law: str = "binary") -> tuple[tuple[str, ..
     ratio : float
         d/n in (0, 1).
     S : float
+        At S = 0, a limit, the loss is 0 and the names are those of `mixture.LIMIT`.
     law : {"binary", "uniform"}
+    many : bool
+        Whether the many-features solution (`theory.mixtures.many`) at any n/d may be mixed in.
 
     Returns
     -------
@@ -185,13 +202,32 @@ def envelope(ratio: float, S: float, law: str = "binary") -> tuple[tuple[str, ..
         raise BadInput(f"d/n = {ratio}: give a number in (0, 1); from 1 on nothing is lost")
     table = (DEDICATED, *blocks(law))
     at = checked(S)
+    if at[0] == 0.0:
+        return envelope(ratio, LIMIT, law, many=many)[0], 0.0
     v = float(variance(at, law)[0])
     loss = np.concatenate([[0.0], losses(table[1:], at, law)[:, 0]])
-    items = _items(table, loss, v)
-    scale = 10**9
-    lam, mu, basis = prices(items, round(ratio * scale), scale)
+    items: list[tuple[float, float, float]] = list(_items(table, loss, v))
+    names = [block.name for block in table]
+    lam, mu, basis = prices(items, ratio, 1.0)
+    for around in (None, 0.03, 0.0005) if many else ():  # the family on a grid, then on closer ones
+        at_ratio = _ratios(items, basis, len(table), around)
+        saved = at_ratio * (v - many_losses(at_ratio, at, law)[0])
+        items += [(1.0, float(x), float(g)) for x, g in zip(at_ratio, saved, strict=True)]
+        names += [f"{MANY} (n/d = {x:.4g})" for x in at_ratio.tolist()]
+        lam, mu, basis = prices(items, ratio, 1.0)
     words = {-1: "unused dimension", -2: "ignored"}
-    return tuple(words.get(k, table[k].name) for k in basis if k >= -2), v - (lam * ratio + mu)
+    return tuple(words[k] if k < 0 else names[k] for k in basis), v - (lam * ratio + mu)
+
+
+def _ratios(
+    items: Sequence[tuple[float, float, float]], basis: list[int], first: int, around: float | None
+) -> Float:
+    """Values of n/d for the many-features solution: everywhere, or near those in the basis."""
+    if around is None:
+        return np.geomspace(1.02, 3e4, 400)
+    near = [items[k][1] for k in basis if k >= first]
+    found = [x * np.exp(around * np.linspace(-1.0, 1.0, 61)) for x in near]
+    return np.maximum(np.concatenate([np.zeros(0), *found]), 1.0 + 1e-6)
 
 
 def _items(table: Sequence[Block], loss: Float, v: float) -> list[tuple[int, int, float]]:

@@ -6,34 +6,30 @@ k_a g_a: an unbounded knapsack with two constraints.
 
 Small: dynamic programming over (d, n). Large: the linear relaxation has two blocks (or one and a
 slack) in its basis and prices lam per dimension, mu per feature; a whole solution is worth lam d +
-mu n less the reduced costs r_a = lam d_a + mu n_a - g_a >= 0 of what is not in the basis. Which
-sets of such items leave a remainder that whole numbers of the basis fill depends only on residues,
-so the cheapest is a shortest path in a finite group (Gomory's group relaxation); its cost bounds
-what any solution loses, and if the counts of the basis are not negative it is the optimum. If they
-are, the dynamic programme runs over the items cheaper than the gap of a known solution. No step is
-heuristic: the answer is optimal for the gains given (proved, up to sums of floats).
+mu n less the reduced costs r_a = lam d_a + mu n_a - g_a >= 0 of what is not in the basis. The
+cheapest set of such items that leaves a remainder for whole numbers of the basis is found in
+`theory.mixtures.group`; only items cheaper than the gap of a known solution can be in it, so the
+better the known one (that of a neighbouring S, say), the fewer they are. Should the sets be too
+many, the dynamic programme runs over those items. No step is heuristic: the answer is optimal for
+the gains given (proved, up to sums of floats).
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 
 import numpy as np
 
 from theory.features import Float
+from theory.mixtures.group import Group, Item
 
 CELLS = 200_000
 """Cells (d + 1)(n + 1) up to which the dynamic programme runs at once."""
 
-LABELS = 3_000
-"""Sets of items that are listed before the dynamic programme is asked instead."""
 
-Item = tuple[int, int, float]
-"""Dimensions, features, gain."""
-
-
-def solve(items: Sequence[Item], d: int, n: int) -> tuple[int, ...]:
+def solve(
+    items: Sequence[Item], d: int, n: int, known: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """Counts of the items with the largest total gain that fit in d dimensions and n features.
 
     Parameters
@@ -41,6 +37,8 @@ def solve(items: Sequence[Item], d: int, n: int) -> tuple[int, ...]:
     items : sequence of (d_a, n_a, gain)
         d_a, n_a positive; items without a gain are not used.
     d, n : int
+    known : sequence of int, optional
+        Counts that fit, to start from: the better they are, the sooner it is done.
 
     Returns
     -------
@@ -52,7 +50,8 @@ def solve(items: Sequence[Item], d: int, n: int) -> tuple[int, ...]:
     chosen = [items[k] for k in fits]
     if chosen:
         small = (d + 1) * (n + 1) <= CELLS
-        found = _table(chosen, d, n) if small else _large(chosen, d, n)
+        start = None if known is None else [known[k] for k in fits]
+        found = _table(chosen, d, n) if small else _large(chosen, d, n, start)
         for k, many in zip(fits, found, strict=True):
             counts[k] = many
     return tuple(counts)
@@ -81,7 +80,9 @@ def _table(items: Sequence[Item], d: int, n: int) -> list[int]:
     return counts
 
 
-def prices(items: Sequence[Item], d: int, n: int) -> tuple[float, float, list[int]]:
+def prices(
+    items: Sequence[tuple[float, float, float]], d: float, n: float
+) -> tuple[float, float, list[int]]:
     """Prices per dimension and per feature of the linear relaxation, and the items of its basis.
 
     The upper concave envelope of gain per dimension over features per dimension, at n/d. In the
@@ -115,23 +116,23 @@ def _above(
     return (p[0] - o[0]) * (q[1] - o[1]) >= (q[0] - o[0]) * (p[1] - o[1])
 
 
-def _large(items: Sequence[Item], d: int, n: int) -> list[int]:
+def _large(items: Sequence[Item], d: int, n: int, start: Sequence[int] | None = None) -> list[int]:
     lam, mu, basis = prices(items, d, n)
     whole = [*items, (0, 1, 0.0), (1, 0, 0.0)]  # at -2 and -1: an unused feature, dimension
     columns = [whole[k] for k in basis]
     cost = [max(0.0, lam * a + mu * b - g) for a, b, g in whole]
     known = _rounded(items, cost, columns, basis, (d, n))
-    value = sum(k * item[2] for k, item in zip(known, items, strict=True))
-    gap = max(0.0, lam * d + mu * n - value) * (1.0 + 1e-9) + 1e-12 * value
+    if start is not None and value(items, start) > value(items, known):
+        known = list(start)
+    top = value(items, known)
+    gap = max(0.0, lam * d + mu * n - top) * (1.0 + 1e-9) + 1e-12 * top
     inside = {k % len(whole) for k in basis}
     free = [k for k in range(len(whole)) if k not in inside and cost[k] <= gap]
-    for part in (64.0, 8.0, 1.0):  # the optimum often loses far less than the solution known
-        near = [k for k in free if cost[k] <= gap / part]
-        found = _shortest(whole, near, cost, columns, (d, n), gap / part)
-        if found is not None:
-            break
+    free.sort(key=lambda k: -cost[k])
+    group = Group(whole, free, cost, columns, gap)
+    found = group.cheapest((d, n))
     if found is not None and min(found[1]) < 0:
-        found = _listed(whole, free, cost, columns, (d, n), gap)
+        found = group.listed((d, n), (lam, mu))
     if found is not None:
         counts, rest = found
         for k, many in zip(basis, rest, strict=True):
@@ -169,86 +170,6 @@ def _rounded(
     for k, many in zip(fits, _table([items[k] for k in fits], d, n), strict=True):
         counts[k] += many
     return counts
-
-
-def _shortest(
-    whole: list[Item],
-    free: list[int],
-    cost: list[float],
-    columns: list[Item],
-    target: tuple[int, int],
-    gap: float,
-) -> tuple[list[int], list[int]] | None:
-    """Cheapest items whose remainder the basis fills with whole (maybe negative) numbers."""
-    (a, b, _), (e, f, _) = columns
-    det = a * f - b * e
-    size = abs(det)
-
-    def place(x: int, y: int) -> tuple[int, int]:
-        return (f * x - e * y) % size, (a * y - b * x) % size
-
-    goal = place(*target)
-    steps = [(cost[k], place(*whole[k][:2]), k) for k in free]
-    done: dict[tuple[int, int], tuple[tuple[int, int] | None, int]] = {}
-    queue: list[tuple[float, tuple[int, int], tuple[int, int] | None, int]] = [
-        (0.0, (0, 0), None, -1)
-    ]
-    while queue:
-        spent, at, before, k = heapq.heappop(queue)
-        if at in done:
-            continue
-        done[at] = before, k
-        if at == goal:
-            break
-        for more, (x, y), k in steps:
-            there = (at[0] + x) % size, (at[1] + y) % size
-            if spent + more <= gap and there not in done:
-                heapq.heappush(queue, (spent + more, there, at, k))
-    if goal not in done:
-        return None
-    counts, x, y, here = [0] * len(whole), *target, goal
-    while done[here][0] is not None:
-        previous, k = done[here]
-        assert previous is not None
-        counts[k] += 1
-        x, y, here = x - whole[k][0], y - whole[k][1], previous
-    return counts, [(f * x - e * y) // det, (a * y - b * x) // det]
-
-
-def _listed(
-    whole: list[Item],
-    free: list[int],
-    cost: list[float],
-    columns: list[Item],
-    target: tuple[int, int],
-    gap: float,
-) -> tuple[list[int], list[int]] | None:
-    """The same among sets whose remainder needs no negative numbers: all sets, cheapest first.
-
-    None if more than LABELS sets were looked at.
-    """
-    (a, b, _), (e, f, _) = columns
-    det = a * f - b * e
-    order = sorted(free, key=lambda k: cost[k])
-    queue: list[tuple[float, int, int, int, tuple[int, ...]]] = [(0.0, *target, 0, ())]
-    for _ in range(LABELS):
-        if not queue:
-            return None
-        spent, x, y, first, chosen = heapq.heappop(queue)
-        (p, r), (q, t) = divmod(f * x - e * y, det), divmod(a * y - b * x, det)
-        if r == 0 == t and p >= 0 and q >= 0:
-            counts = [0] * len(whole)
-            for k in chosen:
-                counts[k] += 1
-            return counts, [p, q]
-        for i in range(first, len(order)):
-            k = order[i]
-            if spent + cost[k] > gap:
-                break
-            if whole[k][0] <= x and whole[k][1] <= y:
-                there = spent + cost[k], x - whole[k][0], y - whole[k][1], i, (*chosen, k)
-                heapq.heappush(queue, there)
-    return None
 
 
 def value(items: Sequence[Item], counts: Sequence[int] | Float) -> float:

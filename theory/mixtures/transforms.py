@@ -16,6 +16,8 @@ gives E[z_+^2 - z^2] instead: nothing grows, and E z^2 is added. Numerical: no b
 from __future__ import annotations
 
 import math
+from copy import copy
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,11 +28,13 @@ from theory.mixtures.few import FEW, elementary, few_on, low_orders
 LONGEST = 6.0
 """Largest squared norm considered; no block of the catalogue is best near it (numerical)."""
 
-_DAMPING = 36.0  # c times the period: aliasing e^-36
+_DAMPING, _LEFT_OUT = 36.0, 1e-13  # c times the period (aliasing e^-36); what is left out, per S
+_ROUGH = 16.0, 1e-7  # the same where a peak is only looked for
+_WIDTH = 1e-7  # of a peak in beta: its height is then known to about 1e-14
 _CHUNK = 32
 
 
-def uniform_minimum(row: FloatRow, S: Float) -> tuple[Float, Float, Float]:
+def uniform_minimum(row: FloatRow, S: Float, *, rough: bool = False) -> tuple[Float, Float, Float]:
     """Least loss per feature over (rho, b), with the norm and bias that give it.
 
     Parameters
@@ -38,6 +42,8 @@ def uniform_minimum(row: FloatRow, S: Float) -> tuple[Float, Float, Float]:
     row : sequence of (cosine, count)
     S : (M,) array
         In (0, 1].
+    rough : bool
+        A few times faster, and good to about 1e-5 S only.
 
     Returns
     -------
@@ -46,14 +52,16 @@ def uniform_minimum(row: FloatRow, S: Float) -> tuple[Float, Float, Float]:
     """
     S = np.asarray(S, dtype=float)
     out = np.empty((3, S.size))
-    for part in alike(S, 4.0, _CHUNK):
-        out[:, part] = _chunk(row, S[part])
+    for part in alike(S, 16.0 if rough else 4.0, _CHUNK):
+        out[:, part] = _chunk(row, S[part], rough)
     return out[0], out[1], out[2]
 
 
-def _chunk(row: FloatRow, S: Float) -> Float:
+def _chunk(row: FloatRow, S: Float, rough: bool) -> Float:
+    """Peaks of F1^2/F2 are seen on a grid of beta in rough moments, then found in exact ones."""
     high = _end(row, S)
-    moments = Moments(row, S)
+    moments = Moments(row, S, rough=True)
+    exact = moments if rough else Moments(row, S)
     grid = np.concatenate(
         [np.linspace(-1.5, 0.0, 61), np.linspace(0.0, 1.0, 41)[1:], np.linspace(1.0, high, 21)[1:]]
     )
@@ -63,15 +71,18 @@ def _chunk(row: FloatRow, S: Float) -> Float:
     peaks = np.where(falls, np.maximum(gain[:, :-1], gain[:, 1:]), -np.inf)
     peaks[peaks < 0.99 * np.max(peaks, axis=1)[:, None]] = -np.inf
     best = np.stack([np.full(S.size, -np.inf), np.zeros(S.size), np.zeros(S.size)])
-    rows = np.arange(S.size)
-    for _ in range(2):  # the two highest peaks: which is higher shows only when both are sharp
+    if rough:
+        k = np.argmax(gain, axis=1)
+        rows = np.arange(S.size)
+        best = np.stack([gain[rows, k], grid[k], _norm(F1[rows, k], F2[rows, k])])
+    for _ in range(0 if rough else 2):  # the two highest: which is higher shows when both are sharp
         k = np.argmax(peaks, axis=1)
-        known = np.isfinite(peaks[rows, k])
-        if not np.any(known):
+        rows = np.flatnonzero(np.isfinite(np.max(peaks, axis=1)))
+        if not rows.size:
             break
-        found = _peak(moments, (grid[k], grid[k + 1]), (h[rows, k], h[rows, k + 1]))
-        found[0] = np.where(known, found[0], -np.inf)
-        best = np.where(found[0] > best[0], found, best)
+        k = k[rows]
+        found = _peak(exact.at(rows), grid[k], grid[k + 1])
+        best[:, rows] = np.where(found[0] > best[0, rows], found, best[:, rows])
         peaks[rows, k] = -np.inf
     loss = S / 3.0 - best[0]
     alone = S / 3.0 - S * S / 4.0
@@ -81,10 +92,10 @@ def _chunk(row: FloatRow, S: Float) -> Float:
     return np.stack([np.where(ignored, alone, loss), rho, bias])
 
 
-def _peak(moments: Moments, ends: tuple[Float, Float], slopes: tuple[Float, Float]) -> Float:
+def _peak(moments: Moments, a: Float, b: Float) -> Float:
     """Gain, beta and norm where h, of the sign of the slope of F1^2/F2, turns negative."""
-    (a, b), (ha, hb) = ends, slopes
     best = np.full((3, a.size), -np.inf)
+    (ha, a), (hb, b) = (_signed(moments, x, a, b, side) for x, side in ((a, -1.0), (b, 1.0)))
     for step in range(40):
         with np.errstate(divide="ignore", invalid="ignore"):
             x = (a * hb - b * ha) / (hb - ha)
@@ -92,22 +103,37 @@ def _peak(moments: Moments, ends: tuple[Float, Float], slopes: tuple[Float, Floa
         F1, F2, D1, F0 = (m[:, 0] for m in moments(x[:, None]))
         h = D1 * F2 - F1 * F0
         gain = _gain(F1, F2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            better = gain > best[0]
-            best = np.where(better, np.stack([gain, x, F1 / F2]), best)
+        better = gain > best[0]
+        best = np.where(better, np.stack([gain, x, _norm(F1, F2)]), best)
         up = h > 0
         hb, ha = np.where(up, 0.5 * hb, h), np.where(up, h, 0.5 * ha)
-        still = np.abs(x - np.where(up, a, b)) > 1e-9
+        still = np.abs(x - np.where(up, a, b)) > _WIDTH
         a, b = np.where(up, x, a), np.where(up, b, x)
-        if step > 1 and not np.any(still & (b - a > 1e-11)):
+        if step > 1 and not np.any(still & (b - a > 0.01 * _WIDTH)):
             break
     return best
+
+
+def _signed(moments: Moments, x: Float, a: Float, b: Float, side: float) -> tuple[Float, Float]:
+    """h at an end of the bracket, and the end: moved outwards where its sign came from noise."""
+    for _ in range(4):
+        F1, F2, D1, F0 = (m[:, 0] for m in moments(x[:, None]))
+        h = D1 * F2 - F1 * F0
+        wrong = h * side > 0
+        if not np.any(wrong):
+            break
+        x = np.where(wrong, x + side * (b - a), x)
+    return h, x
 
 
 def _gain(F1: Float, F2: Float) -> Float:
     """F1^2/F2; 0 where the norm would exceed LONGEST: far below every vertex both are noise."""
     fine = (F1 > 0) & (F2 > 0) & (F1 < LONGEST * F2)
     return np.where(fine, F1 * F1 / np.where(fine, F2, 1.0), 0.0)
+
+
+def _norm(F1: Float, F2: Float) -> Float:
+    return np.where(F2 > 0, F1 / np.where(F2 > 0, F2, 1.0), 0.0)
 
 
 def _end(row: FloatRow, S: Float) -> float:
@@ -123,15 +149,38 @@ def _end(row: FloatRow, S: Float) -> float:
 class Moments:
     """F1, F2, F1' = E[x; t+beta > 0] and F0 = E(t+beta)_+ at beta (M, B), for M values of S."""
 
-    def __init__(self, row: FloatRow, S: Float) -> None:
+    def __init__(self, row: FloatRow, S: Float, rough: bool = False) -> None:
         self.S = S
         c = np.array([x for x, _ in row])
         m = np.array([float(k) for _, k in row])
-        self.terms = few_on(c, m, S)
-        self.sides = [_Line(c, m, S, sign) for sign in (1.0, -1.0)] if m.sum() > FEW else []
+        others = m.sum()
+        self.terms = {
+            k: ((S**k * (1.0 - S) ** (others - k))[:, None] * weight, shift)
+            for k, (weight, shift) in _vertices(tuple(row)).items()
+        }
+        self.much = _ROUGH if rough else (_DAMPING, _LEFT_OUT)
+        self.row = (c, m) if others > FEW else None
+        self.lines: dict[float, _Line] = {}
         self.mean, self.variance = S / 2.0, S / 3.0 - S * S / 4.0
         self.t_mean = self.mean * (1.0 + c @ m)
         self.t_variance = self.variance * (1.0 + (c * c) @ m)
+
+    def at(self, rows: np.ndarray) -> Moments:
+        """The same for some of the S."""
+        if rows.size == self.S.size:
+            return self
+        part = copy(self)
+        part.lines = {}
+        part.terms = {k: (weight[rows], shift) for k, (weight, shift) in self.terms.items()}
+        for name in ("S", "mean", "variance", "t_mean", "t_variance"):
+            setattr(part, name, getattr(self, name)[rows])
+        return part
+
+    def _line(self, sign: float) -> _Line:
+        if sign not in self.lines:
+            assert self.row is not None
+            self.lines[sign] = _Line(*self.row, self.S, sign, self.much)
+        return self.lines[sign]
 
     def __call__(self, beta: Float) -> tuple[Float, Float, Float, Float]:
         out = np.zeros((4, *beta.shape))
@@ -142,15 +191,15 @@ class Moments:
         linear = variance + mean * z, self.t_variance[:, None] + z * z, mean + 0 * z, z
         for total, whole in zip(out, linear, strict=True):
             total += np.where(right, whole, 0.0)
-        for line, chosen in zip(self.sides, (~right, right), strict=False):
-            if np.all(beta == beta[0]):
+        for sign, chosen in ((1.0, ~right), (-1.0, right)) if self.row is not None else ():
+            if beta.shape[1] > 1:  # on the grid, the same for all S
                 columns = np.flatnonzero(chosen[0])
                 if columns.size:
-                    out[:, :, columns] += line.together(beta[0, columns])
+                    out[:, :, columns] += self._line(sign).together(beta[0, columns])
             else:
                 rows, columns = np.nonzero(chosen)
                 if rows.size:
-                    out[:, rows, columns] += line.apart(rows, beta[rows, columns])
+                    out[:, rows, columns] += self._line(sign).apart(rows, beta[rows, columns])
         return out[0], out[1], out[2], out[3]
 
     def _few(self, beta: Float, right: np.ndarray, out: Float) -> None:
@@ -182,15 +231,27 @@ class Moments:
             out[3] += scale / p * ((1.0 - S) * summed(y1) + S * summed(step))
 
 
+@lru_cache(maxsize=512)
+def _vertices(row: tuple[tuple[float, int], ...]) -> dict[int, tuple[Float, Float]]:
+    """Vertices of the patterns with few on, per unit of the chance of a pattern (k on)."""
+    c = np.array([x for x, _ in row])
+    m = np.array([float(k) for _, k in row])
+    unit = 2.0 ** float(m.sum())  # at S = 1/2 every pattern has the chance 1/unit, a power of two
+    return {k: (w[0] * unit, v) for k, (w, v) in few_on(c, m, np.array([0.5])).items()}
+
+
 class _Line:
     """The transform on one line, right (sign 1) or left (sign -1) of the pole at 0."""
 
-    def __init__(self, c: Float, m: Float, S: Float, sign: float) -> None:
-        period = _period(sign * c, m, float(S.max()), sign)
-        shift = sign * _DAMPING / period
+    def __init__(
+        self, c: Float, m: Float, S: Float, sign: float, much: tuple[float, float]
+    ) -> None:
+        damping, left_out = much
+        period = _period(sign * c, m, float(S.max()), sign, damping)
+        shift = sign * damping / period
         h = 2.0 * math.pi / period
         # from u = 0 in steps of h, the first node at half weight
-        nodes = math.ceil(_reach(c, m, S, shift) / h)
+        nodes = math.ceil(_reach(c, m, S, shift, left_out) / h)
         s = shift + 1j * h * np.arange(nodes + 1)
         weight = np.full(nodes + 1, h / math.pi)
         weight[0] *= 0.5
@@ -214,15 +275,15 @@ class _Line:
         return np.stack([np.einsum("ij,ij->i", part[rows], wave).real for part in self.parts])
 
 
-def _period(c: Float, m: Float, S: float, sign: float) -> float:
+def _period(c: Float, m: Float, S: float, sign: float, damping: float) -> float:
     """A length that sum c_j x_j (+ x) does not exceed but with chance e^-(2 damping) (Chernoff)."""
     top = max(sign, 0.0) + float(np.sum(m * np.maximum(c, 0.0)))
     theta = np.geomspace(0.5, 60.0, 60)
     log = _log_moment(c, m, S, sign, theta)
-    need = (log + np.log(2.0 / theta**2) + 2.0 * _DAMPING) / theta
+    need = (log + np.log(2.0 / theta**2) + 2.0 * damping) / theta
     period = max(min(top, float(np.min(need))), 1.0) * 1.01
     # a smaller damping rate keeps rounding errors from growing with the moment e^(st)
-    while _log_moment(c, m, S, sign, np.array([_DAMPING / period]))[0] > 4.0:
+    while _log_moment(c, m, S, sign, np.array([damping / period]))[0] > 4.0:
         period *= 1.2
     return period
 
@@ -234,25 +295,20 @@ def _log_moment(c: Float, m: Float, S: float, sign: float, theta: Float) -> Floa
     return np.asarray(log + np.log1p(S * (np.expm1(own) / own - 1.0)))
 
 
-def _reach(c: Float, m: Float, S: Float, shift: float) -> float:
+def _reach(c: Float, m: Float, S: Float, shift: float, left_out: float) -> float:
     """How far to integrate: patterns with more than FEW on, bounded term by term."""
     size = (np.exp(np.maximum(shift * c, 0.0)) + 1.0) / np.abs(c)
-    grow = math.exp(max(shift, 0.0))
-    most = int(min(m.sum(), 60))
-    u = 12.0
-    while u < 1e5:
-        x = size / u
-        # by the number on, k: chance times the k-th elementary symmetric sum, up to most
-        full = np.prod((1.0 - S[:, None] + S[:, None] * x) ** m, axis=1)
-        few = np.zeros_like(S)
-        for k, e in enumerate(elementary(x, m, FEW)):
-            few += S**k * (1.0 - S) ** (m.sum() - k) * e
-        rest = full - few
-        if most > FEW:  # where the difference is rounding, the next term stands for it
-            e = elementary(x, m, FEW + 1)[-1]
-            first = S ** (FEW + 1) * (1.0 - S) ** (m.sum() - FEW - 1) * e
-            rest = np.maximum(np.abs(rest), 2.0 * first)
-        if np.all(rest * grow / u**2 < 1e-13 * S):
-            break
-        u *= 1.3
-    return u
+    grow, others = math.exp(max(shift, 0.0)), m.sum()
+    u = 12.0 * 1.3 ** np.arange(36)
+    x = size[:, None] / u
+    at = S[:, None]
+    full = np.prod((1.0 - at + at * x[:, None, :]) ** m[:, None, None], axis=0)
+    # by the number on, k: chance times the k-th elementary symmetric sum
+    e = elementary(x, m, FEW + 1)
+    few = sum(at**k * (1.0 - at) ** (others - k) * e[k] for k in range(FEW + 1))
+    rest = full - few
+    if others > FEW:  # where the difference is rounding, the next term stands for it
+        first = at ** (FEW + 1) * (1.0 - at) ** (others - FEW - 1) * e[FEW + 1]
+        rest = np.maximum(np.abs(rest), 2.0 * first)
+    enough = np.all(rest * grow / u**2 < left_out * at, axis=0)
+    return float(u[np.argmax(enough)]) if np.any(enough) else float(u[-1])

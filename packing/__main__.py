@@ -28,9 +28,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "loss": ("theory.commands:loss_command", "Expected loss of the weights in a file."),
     "optimal": ("theory.commands:optimal_command", "The arrangement of least expected loss."),
     "critical": ("theory.commands:critical_command", "Where the optimum changes as S falls."),
+    "phases": ("theory.phase_commands:phases_command", "Pictures of ladders and phase diagrams."),
     "table": (
         "packing.table_commands:table_command",
         "Tables: text, Markdown, CSV, JSON, LaTeX.",
+    ),
+    "validate": (
+        "validate.commands:validate_command",
+        "Train real models, and compare them with the theory.",
     ),
 }
 
@@ -38,6 +43,34 @@ TABLES: dict[str, tuple[str, str]] = {
     "arrangements": (
         "packing.table_commands:arrangements_command",
         "The best arrangement for every n and d, its bound, and how it is known.",
+    ),
+    "candidates": (
+        "theory.table_commands:candidates_command",
+        "Every candidate phase at one S, with its loss in parts and its margin.",
+    ),
+    "critical": (
+        "theory.table_commands:critical_table_command",
+        "S* and S_onset of the best mixture for many n and d, both laws.",
+    ),
+    "phases": (
+        "theory.catalogue_commands:phases_table_command",
+        "The ladder of best mixtures, beside that of true optima.",
+    ),
+    "laws": (
+        "theory.table_commands:laws_command",
+        "The same phases under the binary, uniform and exponential law.",
+    ),
+    "blocks": (
+        "theory.catalogue_commands:blocks_command",
+        "The catalogue by gain per dimension at several S.",
+    ),
+    "surplus": (
+        "theory.catalogue_commands:surplus_command",
+        "The best blocks for features in surplus, and where they change.",
+    ),
+    "trained": (
+        "validate.commands:trained_command",
+        "Trained models of a store beside the predicted optima.",
     ),
 }
 """Kinds of `packing table`."""

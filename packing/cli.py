@@ -173,8 +173,10 @@ def number(value: float | None, digits: int = 10) -> str:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[str, float], None] | None]:
+def progress_bar(title: str) -> Iterator[Callable[..., None] | None]:
     """A callback ``progress(stage, fraction)`` drawn as a bar, with an estimate of the stage's end.
+
+    A third argument, if given, is a word on the state of things that stands behind the estimate.
 
     It draws on standard error; None where that is no terminal, so that logs stay readable.
     """
@@ -188,18 +190,20 @@ def progress_bar(title: str) -> Iterator[Callable[[str, float], None] | None]:
         bars.BarColumn(),
         bars.TaskProgressColumn(),
         bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[detail]}", markup=False),
         console=console(sys.stderr),
         transient=True,
     ) as bar:
-        task = bar.add_task(title, total=1.0)
+        task = bar.add_task(title, total=1.0, detail="")
         current = ""
 
-        def progress(stage: str, fraction: float) -> None:
+        def progress(stage: str, fraction: float, detail: str = "") -> None:
             nonlocal current
             if stage != current:
                 current = stage
                 bar.reset(task, description=f"{title}: {stage}")
-            bar.update(task, completed=min(max(float(fraction), 0.0), 1.0))
+            done = min(max(float(fraction), 0.0), 1.0)
+            bar.update(task, completed=done, detail=detail)
 
         yield progress
 

@@ -203,6 +203,187 @@ ARRANGEMENTS = answer(
     ),
 )
 
+_SETTING: dict[str, Schema] = {
+    "n": COUNT,
+    "d": COUNT,
+    "S": one_or_each(PROBABILITY),
+    "one_minus_S": one_or_each(COMPLEMENT),
+    "law": _ASKED["law"],
+}
+
+_VERDICT: Schema = {"enum": ["agree", "disagree", "inconclusive"]}
+
+CHECK = answer(
+    name=TEXT,
+    cell=TEXT,
+    quantity=TEXT,
+    predicted=MAYBE,
+    measured=MAYBE,
+    interval={"type": "array", "items": MAYBE, "minItems": 2, "maxItems": 2},
+    tolerance={"type": "number", "exclusiveMinimum": 0},
+    reason=TEXT,
+    unit={"type": "string"},
+    verdict=_VERDICT,
+    status=TEXT,
+    controls=some(
+        answer(
+            name=TEXT,
+            predicted=MAYBE,
+            shift=MAYBE,
+            power=FLAG,
+            verdict=_VERDICT,
+            rejected=FLAG,
+        )
+    ),
+)
+
+VALIDATE = answer(
+    suite=TEXT,
+    title=TEXT,
+    hash=TEXT,
+    changed=FLAG,
+    verdict={"enum": ["agree", "disagree", "defeated", "broken", "inconclusive"]},
+    advice=TEXT,
+    checks=some(CHECK),
+    broken=some(TEXT),
+    defeats=some(
+        answer(
+            key=TEXT,
+            seed=COUNT,
+            loss=NUMBER,
+            error_bound=NUMBER,
+            predicted=NUMBER,
+            rounding=NUMBER,
+            **_SETTING,
+        )
+    ),
+    statements=some(answer(id=TEXT, text=TEXT, verdict=TEXT)),
+    models=COUNT,
+    diverged=COUNT,
+    compared=COUNT,
+    predictions=COUNT,
+    alpha=PROBABILITY,
+    device=TEXT,
+    seconds=NUMBER,
+    sessions=some(
+        answer(
+            id=COUNT,
+            suite=TEXT,
+            suite_hash=TEXT,
+            device=TEXT,
+            versions={"type": "object", "additionalProperties": TEXT},
+            started=TEXT,
+            ended=null_or(TEXT),
+            outcome=null_or(TEXT),
+        )
+    ),
+    store=TEXT,
+    report=TEXT,
+)
+
+SUITES = answer(
+    suites=some(
+        answer(
+            name=TEXT,
+            title=TEXT,
+            about=TEXT,
+            minutes={"type": "number", "exclusiveMinimum": 0},
+            needs=TEXT,
+            models=COUNT,
+            checks=some(TEXT),
+            statements=some(TEXT),
+            hash=TEXT,
+        )
+    )
+)
+
+TRAINED = answer(
+    title=TEXT,
+    columns=some(TEXT),
+    rows=some(
+        answer(
+            **{**_SETTING, "S": {}, "one_minus_S": {}},  # one per feature: text, as in CSV
+            models=COUNT,
+            trained_loss=MAYBE,
+            predicted_loss=NUMBER,
+            excess=MAYBE,
+            trained=null_or(TEXT),
+            predicted=TEXT,
+            represented=null_or(COUNT),
+            predicted_represented=COUNT,
+            defeats=COUNT,
+        )
+    ),
+)
+
+TABLE = answer(title=TEXT, columns=some(TEXT), rows=some(answer(known=TEXT)))
+"""Any kind of `packing table`: every row says how it is known."""
+
+_AXES = {
+    "kind": {"enum": ["ladder", "diagram", "importance", "staircase"]},
+    "law": {"enum": ["binary", "uniform"]},
+}
+_SEEN = answer(
+    share={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    S_low=PROBABILITY,
+    S_high=PROBABILITY,
+    one_minus_S_low=COMPLEMENT,
+    one_minus_S_high=COMPLEMENT,
+    ratio_low=NUMBER,
+    ratio_high=NUMBER,
+)
+
+PICTURES = {
+    "ladder": answer(
+        n=COUNT,
+        d=COUNT,
+        S_star=MAYBE,
+        one_minus_S_star=MAYBE,
+        S_onset=MAYBE,
+        one_minus_S_onset=MAYBE,
+        optimum_S_star=MAYBE,
+        one_minus_optimum_S_star=MAYBE,
+        rows=some(answer(ladder=TEXT, phase=TEXT, S_high=PROBABILITY, S_low=PROBABILITY)),
+        **_AXES,
+    ),
+    "diagram": answer(
+        ratio=some(NUMBER),
+        S=some(PROBABILITY),
+        one_minus_S=some(COMPLEMENT),
+        loss=some(some(NUMBER)),
+        names=some(TEXT),
+        first=some(some(COUNT)),
+        ignored=some(some(FLAG)),
+        rows=some(_SEEN),
+        **_AXES,
+    ),
+    "importance": answer(
+        n=COUNT,
+        d=COUNT,
+        ratio=some(NUMBER),
+        S=some(PROBABILITY),
+        one_minus_S=some(COMPLEMENT),
+        loss=some(some(NUMBER)),
+        names=some(TEXT),
+        phase=some(some(COUNT)),
+        norms=some(some(some(NUMBER))),
+        rows=some(_SEEN),
+        prototypes=some(answer(name=TEXT, loss=TEXT)),
+        **_AXES,
+    ),
+    "staircase": answer(
+        n=COUNT,
+        d=COUNT,
+        S=some(PROBABILITY),
+        one_minus_S=some(COMPLEMENT),
+        D_star=some(NUMBER),
+        represented=some(COUNT),
+        phases=some(TEXT),
+        **_AXES,
+    ),
+}
+"""Kinds of `packing phases`."""
+
 SCHEMAS = {
     "code": CODE,
     "bounds": BOUNDS,
@@ -210,4 +391,5 @@ SCHEMAS = {
     "loss": LOSS,
     "optimal": OPTIMAL,
     "critical": CRITICAL,
+    "validate": VALIDATE,
 }

@@ -75,11 +75,6 @@ def test_help_of_a_verb_is_its_docstring_with_examples(name: str) -> None:
     assert f"packing {name} " in text.partition("Examples:")[2]
 
 
-def test_promised_commands_are_not_listed_as_working() -> None:
-    for name in ("phases", "validate"):
-        assert f"there are {', '.join(COMMANDS)}" in refused(name)
-
-
 def test_version() -> None:
     assert run("--version").stdout.startswith("packing, version 0.1.0")
 

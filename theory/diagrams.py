@@ -1,0 +1,293 @@
+"""The numbers behind the importance map of `packing phases`.
+
+importance_map(n, d, ...)     the true optimum over (importance ratio, S): losses, phases, names
+phase_name(W, b)              what a cell is called
+
+Numerical: cells are searched from random starts on the exact loss, all S of one ratio in one batch,
+and then from their neighbours' optima until none improves. The unoptimised prototypes that the map
+is compared with are in `theory.prototypes`; maps for many features in `theory.envelopes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from packing import cache
+from packing.descent import descend
+from packing.errors import BadInput
+from packing.recognise import name_of
+from theory.exact import Problem, polish
+from theory.features import Features, Float, law_named, seed_of, whole
+from theory.search import Shape, random_starts
+
+Progress = Callable[..., None]
+
+RATIOS = (0.1, 10.0)
+CHANCES = (0.01, 0.995)
+"""S of the map: at S = 1 equally important features tie (uniform), or all phases do (binary)."""
+
+MOST_FEATURES, MOST_CELLS = 4, 200
+_STARTS, _KEPT, _SWEEPS = 16, 3, 8
+_FADED = 1e-2  # norms below are set to 0 where that does not raise the loss
+
+
+@dataclass(frozen=True, eq=False)
+class ImportanceMap:
+    """The optimum of n features in d dimensions, the last of importance r, the others of 1.
+
+    Parameters
+    ----------
+    n, d : int
+    law : str
+    ratio : (R,) array
+        r, ascending.
+    S : (M,) array
+        Ascending.
+    loss : (R, M) array
+        Of the best model found; numerical.
+    phase : tuple of str
+        Names of the phases that occur; the last feature is called extra.
+    index : (R, M) array of int
+        Which of them each cell has.
+    norms : (R, M, n) array
+        ||W_i|| at the optimum.
+    """
+
+    n: int
+    d: int
+    law: str
+    ratio: Float
+    S: Float
+    loss: Float
+    phase: tuple[str, ...]
+    index: np.ndarray
+    norms: Float
+
+
+def importance_map(
+    n: int,
+    d: int,
+    *,
+    law: str = "uniform",
+    cells: int = 40,
+    seed: int = 0,
+    keep: bool = True,
+    progress: Progress | None = None,
+) -> ImportanceMap:
+    """The true optimum where one feature is more or less important than the others.
+
+    Parameters
+    ----------
+    n, d : int
+        n up to MOST_FEATURES, d < n.
+    law : {"binary", "uniform"}
+    cells : int
+        Cells along each axis: r from 0.1 to 10, S from 0.01 to 0.995, both even in the logarithm.
+    seed : int
+    keep : bool
+        Read and write the cache.
+
+    Returns
+    -------
+    ImportanceMap
+        Numerical, with biases and ReLU.
+
+    Raises
+    ------
+    BadInput
+        If an argument is out of range.
+    """
+    n, d, cells, seed = whole(n, "n"), whole(d, "d"), whole(cells, "cells"), seed_of(seed)
+    if not d < n <= MOST_FEATURES:
+        raise BadInput(f"n = {n}, d = {d}: this map is made for d < n <= {MOST_FEATURES}")
+    if not 4 <= cells <= MOST_CELLS:
+        raise BadInput(f"cells = {cells} is out of range: give 4 to {MOST_CELLS}")
+    if law_named(law).name not in ("binary", "uniform"):
+        raise BadInput(f"law = {law!r}: this map is made for binary and uniform")
+    question = {
+        "verb": "importance map",
+        "n": n,
+        "d": d,
+        "law": law,
+        "cells": cells,
+        "seed": seed,
+    }
+    kept = cache.read(question) if keep else None
+    if kept is not None:
+        found: ImportanceMap = cache.decode(kept["map"])
+        return found
+    ratio = np.geomspace(*RATIOS, cells)
+    S = np.geomspace(*CHANCES, cells)
+    search = _Cells(n, d, law, ratio, S, seed, progress or (lambda stage, fraction: None))
+    search.scatter()
+    search.spread()
+    answer = search.answer()
+    if keep:
+        cache.write(question, {"map": cache.encode(answer)})
+    return answer
+
+
+class _Cells:
+    """All cells of a map: the best parameters known (R, M, p) and their losses (R, M)."""
+
+    def __init__(
+        self, n: int, d: int, law: str, ratio: Float, S: Float, seed: int, report: Progress
+    ) -> None:
+        self.shape, self.law, self.ratio, self.S = Shape(n, d, True), law, ratio, S
+        self.rng = np.random.default_rng([seed, n, d])
+        self.report = report
+        self.best = np.zeros((ratio.size, S.size, self.shape.size))
+        self.loss = np.full((ratio.size, S.size), np.inf)
+
+    def problem(self, row: int) -> Problem:
+        weights = [1.0] * (self.shape.n - 1) + [float(self.ratio[row])]
+        return Problem(Features.of(self.shape.n, 0.5, self.law, weights), self.shape)
+
+    def scatter(self) -> None:
+        """Random starts at every S of every second ratio, in one batch, and its optima at the next.
+
+        Phases are wider than a step of the ratio; what is not seen here comes from neighbours.
+        """
+        for row in range(self.ratio.size):
+            self.report("searching", row / self.ratio.size)
+            if row % 2:
+                self._offer(row, self.best[row - 1], np.arange(self.S.size))
+                continue
+            starts = random_starts(self.rng, self.shape, _STARTS)
+            theta = np.tile(starts, (self.S.size, 1))
+            which = np.repeat(np.arange(self.S.size), _STARTS)
+            theta, value = self._down(row, theta, which, 40, 1e-5)
+            chosen = []
+            for m in range(self.S.size):
+                mine = np.flatnonzero(which == m)
+                chosen += list(mine[np.argsort(value[mine], kind="stable")[:_KEPT]])
+            theta, which = theta[chosen], which[chosen]
+            if row:
+                theta = np.concatenate([theta, self.best[row - 1]])
+                which = np.concatenate([which, np.arange(self.S.size)])
+            self._offer(row, theta, which)
+
+    def spread(self) -> None:
+        """Every cell tries its neighbours' optima, until none improves."""
+        stale = np.ones(self.loss.shape, dtype=bool)
+        for sweep in range(_SWEEPS):
+            self.report("comparing neighbours", sweep / _SWEEPS)
+            before = self.loss.copy()
+            for row in range(self.ratio.size):
+                theta, which = [], []
+                for m in range(self.S.size):
+                    near = ((row - 1, m), (row + 1, m), (row, m - 1), (row, m + 1))
+                    for a, b in near:
+                        inside = 0 <= a < self.ratio.size and 0 <= b < self.S.size
+                        if inside and stale[a, b]:
+                            theta.append(self.best[a, b])
+                            which.append(m)
+                if theta:
+                    self._offer(row, np.array(theta), np.array(which))
+            stale = self.loss < before * (1.0 - 1e-7)
+            if not np.any(stale):
+                return
+
+    def _offer(self, row: int, theta: Float, which: np.ndarray) -> None:
+        theta, value = self._down(row, theta, which, 80, 1e-7)
+        lowest = [min(np.flatnonzero(which == m), key=lambda k: value[k]) for m in np.unique(which)]
+        theta, which = theta[lowest], which[lowest]
+        theta, value = self._down(row, theta, which, 400, 1e-13)
+        for t, v, m in zip(theta, value, which, strict=True):
+            if v < self.loss[row, m]:
+                self.loss[row, m], self.best[row, m] = v, t
+
+    def _down(
+        self, row: int, theta: Float, which: np.ndarray, iterations: int, tolerance: float
+    ) -> tuple[Float, Float]:
+        problem = self.problem(row)
+        S = np.repeat(self.S[which][:, None], self.shape.n, axis=1)
+
+        def objective(t: Float, index: np.ndarray) -> tuple[Float, Float]:
+            return problem.evaluate(t, S[index])
+
+        return descend(objective, theta, iterations, tolerance=tolerance)
+
+    def answer(self) -> ImportanceMap:
+        names: dict[str, int] = {}
+        index = np.zeros(self.loss.shape, dtype=int)
+        norms = np.zeros((*self.loss.shape, self.shape.n))
+        for row in range(self.ratio.size):
+            self.report("naming", row / self.ratio.size)
+            W, b = self._faded(row)
+            for m in range(self.S.size):
+                if "irregular" in phase_name(W[m], b[m]):
+                    # next to a continuous change descent ends early: Newton's method settles it
+                    self._settle(row, m)
+            W, b = self._faded(row)
+            for m in range(self.S.size):
+                index[row, m] = names.setdefault(phase_name(W[m], b[m]), len(names))
+            norms[row] = np.linalg.norm(W, axis=1)
+        shape = self.shape
+        return ImportanceMap(
+            shape.n, shape.d, self.law, self.ratio, self.S, self.loss, tuple(names), index, norms
+        )
+
+    def _settle(self, row: int, m: int) -> None:
+        found = polish(self.problem(row).at(float(self.S[m])), self.best[row, m])
+        if found.value <= self.loss[row, m] * (1.0 + 1e-9):
+            self.best[row, m], self.loss[row, m] = found.theta, found.value
+
+    def _faded(self, row: int) -> tuple[Float, Float]:
+        """The models of one ratio, columns that do nothing set to 0."""
+        problem = self.problem(row)
+        W, b = self.shape.split(self.best[row].copy())
+        S = np.repeat(self.S[:, None], self.shape.n, axis=1)
+        for i in range(self.shape.n):
+            bare, level = W.copy(), b.copy()
+            bare[:, :, i] = 0.0
+            level[:, i] = self.S * problem.features.law.mean
+            value, _ = problem.evaluate(self.shape.join(bare, level), S)
+            small = np.linalg.norm(W[:, :, i], axis=1) < _FADED
+            gone = small & (value <= self.loss[row] * (1.0 + 1e-8))
+            W[gone], b[gone] = bare[gone], level[gone]
+        return W, b
+
+
+def phase_name(W: Float, b: Float) -> str:
+    """The name of a model whose last feature is extra, with what becomes of that one."""
+    found = name_of(W, b)
+    extra = W.shape[1] - 1
+    ignored = np.flatnonzero(np.linalg.norm(W, axis=0) <= 1e-6)
+    if ignored.size == W.shape[1]:
+        return found.name
+    if ignored.size:
+        who = "extra" if extra in ignored else "other"
+        if ignored.size == 1:
+            return found.name.replace("1 ignored", f"{who} ignored")
+        return f"{found.name}, extra {'ignored' if who == 'extra' else 'represented'}"
+    if len(found.blocks) < 2:
+        return found.name
+    mine = next(len(block.features) for block in found.blocks if extra in block.features)
+    return f"{found.name}, extra {'dedicated' if mine == 1 else 'in the pair'}"
+
+
+def summary(found: ImportanceMap) -> list[dict[str, Any]]:
+    """Share of the cells, and the S and ratios at which each phase is seen, the largest first."""
+    rows = []
+    for k, name in enumerate(found.phase):
+        at = found.index == k
+        r, s = np.nonzero(at)
+        low, high = float(found.S[s.min()]), float(found.S[s.max()])
+        rows.append(
+            {
+                "phase": name,
+                "share": float(np.mean(at)),
+                "S_low": low,
+                "S_high": high,
+                "one_minus_S_low": 1.0 - low,
+                "one_minus_S_high": 1.0 - high,
+                "ratio_low": float(found.ratio[r.min()]),
+                "ratio_high": float(found.ratio[r.max()]),
+            }
+        )
+    return sorted(rows, key=lambda row: -float(row["share"]))

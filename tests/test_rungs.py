@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
 import sympy
 
+from theory.closed_form import closed_form
 from theory.phases import Ladder, ladder
-from theory.rungs import exact_rung, parts
+from theory.rungs import exact_rung, parts, side_formulas
 
 LOCATED = 1e-8  # what a numerical rung promises
 
@@ -109,3 +111,22 @@ def test_names_are_read_back() -> None:
     assert parts("triangle + digon (triangular bipyramid)") == {"triangle": 1, "digon": 1}
     assert parts("pentagon + 1 shadow") is None
     assert parts("(digon + 1 shadow) + digon") is None
+
+
+def test_formulas_of_both_sides_are_the_minima_there() -> None:
+    S = 0.4047922356
+    found = side_formulas(S, "triangle + 1 ignored", "2 digon (square)", "binary")
+    assert [one.block for one in found] == ["triangle", "digon"]
+    for one in found:
+        text = re.search(r"loss = (.*?) per feature", one.text)
+        assert text is not None
+        value = float(sympy.sympify(text[1], locals={"S": sympy.Symbol("S")}).subs("S", S))
+        truth = float(closed_form(one.block).minimum(S).loss.mid())
+        assert value == pytest.approx(truth, rel=1e-12)
+        assert value != pytest.approx(float(closed_form(one.block).minimum(1 - S).loss), rel=1e-3)
+
+
+def test_sides_without_formulas_are_left_out() -> None:
+    assert (
+        side_formulas(0.2506644917, "2 uneven digon", "irregular 4 in 2 [942b87]", "binary") == ()
+    )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from theory.phases import Ladder
 
 UNSETTLED = "unsettled"  # the status of an optimum short of what is promised: exit code 3
+LONGEST = 240
+"""Characters of a formula that is shown to people."""
+
 SETTLED = ("complete", "exact")  # the statuses of a ladder that is not: all others exit with 3
 _ROWS_SHOWN = 64  # features listed one by one for people; --json has them all
 
@@ -167,11 +170,26 @@ def ladder_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
         yield facts([("Exact rungs", "crossings of two formulas; others are numerical")])
         for S, text, polynomial in forms:
             yield facts([(S, text), ("", f"root of {polynomial}")][: 2 if polynomial else 1])
+        yield from _formulas(v["ladder"])
     spans = [
         [number(r["from"]), number(r["to"]), f"{r['count']} of {v['n']}"] for r in v["represented"]
     ]
     if spans:
         yield grid("Features represented", ["from S", "to S", "count"], spans)
+
+
+def _formulas(rungs: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
+    """Formulas of the blocks beside exact rungs; long ones are left to --json."""
+    shown: dict[str, str] = {}
+    for rung in rungs:
+        for one in rung.get("formulas") or ():
+            line = next(x for x in one["text"].splitlines() if x)
+            short = line if len(line) <= LONGEST else "long: --json prints it, and its LaTeX"
+            shown.setdefault(f"{one['block']}, {short}", one["block"])
+    if shown:
+        yield facts([("", "")])
+        yield facts([("Formulas", "least loss of a block per feature, on its piece at a rung")])
+        yield facts([(block, text.removeprefix(f"{block}, ")) for text, block in shown.items()])
 
 
 def asked(features: Features, S: Sequence[float], *, bias: bool, relu: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -366,7 +367,7 @@ def critical_command(
 
 def _exact_rungs(rungs: Sequence[dict[str, Any]], n: int, law: str) -> list[dict[str, Any]]:
     """The rungs with the polynomial whose root S is, and an enclosure, where both are known."""
-    from theory.rungs import exact_rung
+    from theory.rungs import exact_rung, side_formulas
 
     out = []
     with progress_bar("exact rungs") as progress:
@@ -374,7 +375,7 @@ def _exact_rungs(rungs: Sequence[dict[str, Any]], n: int, law: str) -> list[dict
             if progress is not None:
                 progress("crossings", done / len(rungs))
             form = exact_rung(rung["S"], rung["denser"], rung["sparser"], n, law)
-            more: dict[str, Any] = {"exact": None}
+            more: dict[str, Any] = {"exact": None, "formulas": []}
             if form is not None:
                 more = {
                     "polynomial": form.polynomial,
@@ -384,6 +385,10 @@ def _exact_rungs(rungs: Sequence[dict[str, Any]], n: int, law: str) -> list[dict
                         "low": f"{form.low.numerator}/{form.low.denominator}",
                         "high": f"{form.high.numerator}/{form.high.denominator}",
                     },
+                    "formulas": [
+                        asdict(one)
+                        for one in side_formulas(rung["S"], rung["denser"], rung["sparser"], law)
+                    ],
                 }
             out.append({**rung, **more})
     return out

@@ -85,6 +85,43 @@ def exact_rung(S: float, denser: str, sparser: str, n: int, law: str) -> ExactRu
         return None
 
 
+@dataclass(frozen=True)
+class BlockFormula:
+    """The least loss of a block on its piece around a rung.
+
+    Parameters
+    ----------
+    block : str
+    text, latex, enclosure : str
+        As `theory.closed_form.formula_text` prints them.
+    """
+
+    block: str
+    text: str
+    latex: str
+    enclosure: str
+
+
+def side_formulas(S: float, denser: str, sparser: str, law: str) -> tuple[BlockFormula, ...]:
+    """Formulas of the symmetric blocks on both sides of a rung, each on its piece at that S.
+
+    Blocks without a formula that can be written down (too many pieces, uneven pairs) are left out.
+    """
+    from theory.closed_form import formula_text
+
+    sides = [parts(name) for name in (denser, sparser)]
+    found = []
+    for block in dict.fromkeys(word for side in sides if side is not None for word in side):
+        if block in ("ignored", "dedicated", UNEVEN):
+            continue
+        try:
+            form = formula_text(block, law, S)
+        except (BadInput, NotReached):
+            continue
+        found.append(BlockFormula(block, form.text, form.latex, form.enclosure))
+    return tuple(found)
+
+
 def parts(name: str) -> dict[str, int] | None:
     """Blocks of a phase's name with their counts; None if one is no symmetric block.
 

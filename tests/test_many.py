@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.linalg import hadamard
+from scipy.optimize import minimize_scalar
 
 from packing.errors import BadInput
 from theory.features import law_named
@@ -21,6 +22,7 @@ from theory.mixtures import (
     gains,
     irregular_phases,
     many_features,
+    many_takeover,
     ratio_at,
     staircase,
 )
@@ -63,8 +65,8 @@ def test_moments_against_quadrature(law: str, beta: float, S: float, tau: float)
     assert float(F2) == pytest.approx(wanted, rel=1e-8, abs=1e-12)
 
 
-def simulated(n: int, d: int, S: float, law: str, *, shift: bool = True) -> tuple[float, float]:
-    """Mean loss per feature of d random rows of a Hadamard matrix, and its standard error."""
+def simulated(n: int, d: int, S: float, law: str, *, shift: bool = True) -> np.ndarray:
+    """Losses per feature of d random rows of a Hadamard matrix, one per input."""
     rng = np.random.default_rng(11)
     found = many_features(n / d, S, law)
     rows = hadamard(n)[1 + rng.permutation(n - 1)[:d]].astype(float)
@@ -77,8 +79,11 @@ def simulated(n: int, d: int, S: float, law: str, *, shift: bool = True) -> tupl
         on = rng.random((400, n)) < S
         x = np.where(on, law_named(law).sample(rng, (400, n)), 0.0)
         losses.append(np.mean((x - np.maximum(x @ W.T @ W + b, 0.0)) ** 2, axis=1))
-    per_input = np.concatenate(losses)
-    return float(per_input.mean()), float(per_input.std() / np.sqrt(per_input.size))
+    return np.concatenate(losses)
+
+
+def mean_and_error(x: np.ndarray) -> tuple[float, float]:
+    return float(x.mean()), float(x.std() / np.sqrt(x.size))
 
 
 @pytest.mark.parametrize(
@@ -86,19 +91,24 @@ def simulated(n: int, d: int, S: float, law: str, *, shift: bool = True) -> tupl
                              (512, 256, 0.3, "exponential")]
 )  # fmt: skip
 def test_hadamard_rows(n: int, d: int, S: float, law: str) -> None:
-    value, error = simulated(n, d, S, law)
+    with_mean = simulated(n, d, S, law)
+    value, error = mean_and_error(with_mean)
     predicted = many_features(n / d, S, law).loss
     assert abs(value - predicted) + 3.0 * error < 0.05 * predicted
     assert abs(value - predicted) < 0.02 * predicted + 3.0 * error
-    # negative control: without the mean interference in the bias it is rejected
-    value, error = simulated(n, d, S, law, shift=False)
+    # negative control: the same inputs without the mean interference in the bias cost more, by far
+    # more than the simulation's error; under the binary law the agreement above is gone as well
+    without = simulated(n, d, S, law, shift=False)
+    more, error = mean_and_error(without - with_mean)
+    assert more > 10.0 * error
     if law == "binary":
-        assert abs(value - predicted) > 0.5 * error
+        value, error = mean_and_error(without)
+        assert abs(value - predicted) > 0.02 * predicted + 3.0 * error
 
 
 def test_it_fails_with_few_features_on() -> None:
     """64 features of which 0.64 are on: the interference is no Gaussian, most often it is none."""
-    value, error = simulated(64, 16, 0.01, "binary")
+    value, error = mean_and_error(simulated(64, 16, 0.01, "binary"))
     predicted = many_features(4.0, 0.01, "binary").loss
     assert abs(value - predicted) - 3.0 * error > 0.1 * predicted
 
@@ -154,6 +164,23 @@ def test_envelope_and_gains() -> None:
     wanted = ratio[0] * (ignored(0.01, "binary") - many_features(ratio[0], 0.01).loss)
     assert best[0] == pytest.approx(wanted, rel=1e-9)
     assert "many features" not in gains([0.01])
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_many_features_take_over_from_every_block(law: str) -> None:
+    """On both sides, with the gain from `many_features` at a ratio found by another search."""
+    S = many_takeover(law)
+    for s, ahead in ((0.998 * S, True), (1.002 * S, False)):
+        v = ignored(s, law)
+        alone = max(float(x[0]) for x in gains([s], law).values())
+        found = minimize_scalar(
+            lambda t, s=s, v=v: np.exp(t) * (many_features(np.exp(t), s, law).loss - v),
+            bounds=(0.5, 6.0), method="bounded",
+        )  # fmt: skip
+        assert (-found.fun > alone) == ahead
+        assert -found.fun == pytest.approx(alone, rel=0.02)
+    with pytest.raises(BadInput, match="smaller one"):
+        many_takeover(law, S_min=0.05)
 
 
 def test_envelope_at_no_S() -> None:

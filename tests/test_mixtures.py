@@ -7,6 +7,7 @@ promises; 1e-12 for the programme, sums of a few floats.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,10 @@ from theory.mixtures import (
 )
 from theory.mixtures.blocks import variance
 from theory.mixtures.counts import binary_minimum
-from theory.mixtures.programme import _large, _table, value
+from theory.mixtures.group import Group
+from theory.mixtures.mixture import best_among, losses
+from theory.mixtures.programme import CELLS, _large, _table, value
+from theory.mixtures.screening import Screen
 from theory.mixtures.transforms import uniform_minimum
 
 S = np.array([1e-4, 1e-3, 0.01, 0.05, 0.13, 0.3, 0.5, 0.7, 0.95])
@@ -128,6 +132,36 @@ def test_large_programmes_against_dynamic_programming() -> None:
         assert value(items, found) == pytest.approx(wanted, rel=1e-12)
 
 
+def test_sets_are_listed_where_the_group_needs_negative_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Near a corner of the envelope; against dynamic programming, which must not be asked."""
+    seen = []
+    monkeypatch.setattr(Group, "listed", _counting(Group.listed, seen))
+    items = [(1, 1, 1.0), (7, 27, 11.9), (21, 162, 43.0), (22, 275, 58.0), (6, 16, 8.9)]
+    for d, n in ((220, 2700), (221, 2740), (150, 1130), (97, 1100), (43, 436)):
+        wanted = value(items, _table(items, d, n))
+        with monkeypatch.context() as patch:
+            patch.setattr("theory.mixtures.programme._table", _small_only)
+            found = _large(items, d, n)
+        assert value(items, found) == pytest.approx(wanted, rel=1e-12)
+    assert any(seen)
+
+
+def _counting(method: Any, seen: list[bool]) -> Any:
+    def counted_(self: Group, *args: Any) -> Any:
+        found = method(self, *args)
+        seen.append(found is not None)
+        return found
+
+    return counted_
+
+
+def _small_only(items: Any, d: int, n: int) -> list[int]:
+    assert (d + 1) * (n + 1) <= CELLS  # the rest of a rounded solution, never the whole
+    return _table(items, d, n)
+
+
 def test_a_greedy_programme_would_fail() -> None:
     """Negative control: filling up with the best gain per dimension is not optimal."""
     items = [(2, 3, 3.1), (3, 5, 4.6), (1, 1, 1.0)]
@@ -224,6 +258,23 @@ def test_rough_losses_are_good_enough_to_choose() -> None:
     for block in (b for b in blocks("uniform") if b.name in ("pentagon", "5-demicube", "E6 roots")):
         rough, exact = block.loss(at, "uniform", rough=True), block.loss(at, "uniform")
         assert np.max(np.abs(rough - exact) / variance(at, "uniform")) < 5e-3
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_screening_keeps_what_is_best(law: str) -> None:
+    """Optimistic losses are not above the losses, and the full programme finds nothing else."""
+    n, d = 900, 90
+    table = tuple(b for b in blocks(law) if b.row)[::6]
+    screen = Screen(n, d, table, law, 1e-3, 0.99)
+    for s in (0.0023, 0.011, 0.06, 0.23, 0.6, 0.9):
+        at = np.array([s])
+        full = losses(table, at, law)[:, 0]
+        v = float(variance(at, law)[0])
+        assert np.all(screen.optimistic(s) <= full + 1e-4 * v)
+        (known,), (near,) = screen.candidates([s], [()])
+        best = best_among(n, d, s, law, table, full)
+        assert {name for name, _ in best.parts} <= {block.name for block in near}
+        assert min(m.loss for m in known) <= best.loss * 1.02
 
 
 def test_a_known_solution_changes_nothing_but_the_time() -> None:

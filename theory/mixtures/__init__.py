@@ -4,6 +4,7 @@ best_mixture(n, d, S, law)      the integer programme over catalogue blocks, sol
 mixture_ladder(n, d, law)       where the best mixture changes as S falls
 surplus(law)                    best blocks for features in surplus, and the S of every change
 transitions(law)                the same, every S enclosed or an exact number
+many_takeover(law)              the S below which many features gain more than any block
 envelope(d/n, S, law)           the convex envelope in the limit
 many_features(n/d, S, law)      what many features with Gaussian interference cost
 ratio_at(share, S, law)         the n/d at which they lose that share of ignored features' loss
@@ -17,7 +18,7 @@ decorate(block, S, law)         a block with finite shadows, norms and biases at
 ceiling(n, d, S, law)           an upper bound on every model's gain, proved
 
 Every loss is an upper bound on the true optimum ("best known"): blocks are kept symmetric, the
-catalogue is finite, and shadows of represented features are not among the blocks.
+catalogue is finite, and mixtures hold no shadows (in surplus none was found to pay).
 """
 
 from theory.mixtures.blocks import Block, block_loss, blocks
@@ -34,7 +35,7 @@ from theory.mixtures.decorated import Decorated, decorate, decorated_gains
 from theory.mixtures.enclosed import Transition, transition, transition_rows, transitions
 from theory.mixtures.gas import Gas, gas_gain
 from theory.mixtures.ladder import MixtureLadder, MixtureRung, mixture_ladder, mixture_losses
-from theory.mixtures.limit import SurplusPhase, envelope, gains, surplus
+from theory.mixtures.limit import SurplusPhase, envelope, gains, many_takeover, surplus
 from theory.mixtures.many import ManyFeatures, many_features, ratio_at
 from theory.mixtures.mixture import Mixture, best_mixture
 from theory.mixtures.programme import solve
@@ -68,6 +69,7 @@ __all__ = [
     "gas_gain",
     "irregular_phases",
     "many_features",
+    "many_takeover",
     "mixture_ladder",
     "mixture_losses",
     "paying",

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from packing.arrangement import Int
+from theory.features import Float
 
 LABELS = 20_000
 """Sets of items that are looked at before the dynamic programme is asked instead."""
@@ -62,7 +63,7 @@ class Group:
         size = abs(self.det)
         self.g, p, q = _bezout(a, e)
         self.h, self.last = p * b + q * f, size // self.g  # the lattice: (g, h) and (0, last)
-        X, Y = np.divmod(np.arange(size), self.last)
+        self.all = np.divmod(np.arange(size), self.last)
         least = np.full(size, np.inf)
         least[0] = 0.0
         self.rows = np.empty((len(order) + 1, size))  # with none of the items, one, two, ...
@@ -74,17 +75,35 @@ class Group:
             uses = 1
             while uses <= most:
                 x, y = uses * items[k][0], uses * items[k][1]
-                there = least[self.place(X - x, Y - y)] + uses * cost[k]
+                there = self._shifted(least, x, y) + uses * cost[k]
                 better = there < least
-                if np.any(better & (there <= gap)):
-                    least = np.where(better, there, least)
-                    self.taken.append((k, uses, better))
+                if not np.any(better & (there <= gap)):
+                    break  # then more uses are no better either
+                least = np.where(better, there, least)
+                self.taken.append((k, uses, better))
                 uses *= 2
             self.rows[i + 1] = least
 
     def place(self, x: Int, y: Int) -> Int:
         """Number of the coset of (x, y), by the Hermite form of the lattice."""
         return np.asarray((x % self.g) * self.last + (y - x // self.g * self.h) % self.last)
+
+    def _shifted(self, least: Float, x: int, y: int) -> Float:
+        """What is known of the places (x, y) before each."""
+        if self.g == 1:  # a cycle
+            k = int(self.place(np.array(x), np.array(y)))
+            return np.concatenate([least[self.last - k :], least[: self.last - k]])
+        X, Y = self.all
+        return np.asarray(least[self.place(X - x, Y - y)])
+
+    def containing(self, target: tuple[int, int], prices: tuple[float, float]) -> Float:
+        """What a whole solution with each item of the order in it loses at least; cf. `listed`."""
+        size = np.array([self.items[k][:2] for k in self.order], dtype=int).reshape(-1, 2)
+        u, v = target[0] - size[:, 0], target[1] - size[:, 1]
+        still = self.rows[-1, self.place(u, v)]
+        for lam, mu in self._edges(prices):
+            still = np.maximum(still, lam * u + mu * v)
+        return np.asarray(np.array([self.cost[k] for k in self.order]) + still)
 
     def _basis(self, x: int, y: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Quotients and remainders of the numbers of A and of B that fill (x, y)."""

@@ -4,11 +4,12 @@ The best mixture is found on a grid of S; between neighbours with different mixt
 is located, the programme is asked again there, and what wins there splits the interval, until
 nothing wins. So every rung reported is a true crossing of the mixtures named, but a phase narrower
 than a step of the grid whose neighbours agree is not seen. Which blocks are asked at all is seen in
-rough losses: those that come near their price. Numerical; upper bounds on the optimum throughout.
+rough losses (`theory.mixtures.screening`). Numerical; upper bounds on the optimum throughout.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,13 +21,13 @@ from theory.features import Float, law_named, whole
 from theory.mixtures.blocks import blocks, variance
 from theory.mixtures.importance import weights_of
 from theory.mixtures.mixture import Mixture, best_among, fitting
+from theory.mixtures.screening import Screen
 from theory.mixtures.steps import (
     ask,
     best_from_pieces,
     cost_at,
     crossings,
     differences,
-    near_blocks,
     weighted_at,
 )
 
@@ -145,37 +146,36 @@ def mixture_ladder(
     half = points // 4 + 1
     grid = np.concatenate([np.geomspace(S_min, 0.1, points - half), np.linspace(0.1, 1, half)[1:]])
     grid[-1] = S_TOP.get(law, 1.0)
-    if weights is None:
-        near = near_blocks(n, d, table, grid, law)
-    else:
-        near = np.ones((len(table), grid.size), dtype=bool)
-    here = [
-        tuple(b for b, kept in zip(table, near[:, i], strict=True) if kept)
-        for i in range(grid.size)
-    ]
-    ask(here, grid.tolist(), law)
+    S = grid.tolist()
+    screen = Screen(n, d, table, law, S_min, S[-1]) if weights is None else None
+    good: list[tuple[Mixture, ...]] = [()] * len(S)
+    here = [table] * len(S)
+    if screen is not None:
+        good, here = screen.candidates(S, good)
+    ask(here, S, law)
     found = [
-        best_from_pieces(n, d, s, law, kept, (), weights)
-        for kept, s in zip(here, grid.tolist(), strict=True)
+        best_from_pieces(n, d, s, law, kept, known, weights)
+        for kept, known, s in zip(here, good, S, strict=True)
     ]
-    pending = []
-    for i in range(grid.size - 1):
-        if _key(found[i]) != _key(found[i + 1]):
-            both = dict.fromkeys((*here[i], *here[i + 1]))
-            pending.append((found[i], found[i + 1], tuple(both)))
+    pending: list[tuple[Mixture, ...]] = [
+        (one, other) for one, other in itertools.pairwise(found) if _key(one) != _key(other)
+    ]
     rungs: list[MixtureRung] = []
     for level in range(LEVELS + 1):
-        crossed = crossings([(a, b) for a, b, _ in pending])
-        ask([kept for *_, kept in pending], crossed, law)
-        following = []
-        for (a, b, kept), s in zip(pending, crossed, strict=True):
-            third = best_from_pieces(n, d, s, law, kept, (a, b), weights)
-            cost = float(cost_at(a, np.array([s]))[0])
-            better = third.loss < cost * (1.0 - 1e-9) and _key(third) not in (_key(a), _key(b))
+        crossed = crossings(pending)
+        good, here = list(pending), [table] * len(pending)
+        if screen is not None:
+            good, here = screen.candidates(crossed, good)
+        ask(here, crossed, law)
+        following: list[tuple[Mixture, ...]] = []
+        for pair, s, kept, known in zip(pending, crossed, here, good, strict=True):
+            x = float(cost_at(pair[0], np.array([s]))[0])
+            third = best_from_pieces(n, d, s, law, kept, known, weights)
+            better = third.loss < x * (1.0 - 1e-9) and _key(third) not in map(_key, pair)
             if better and level < LEVELS:
-                following += [(a, third, kept), (third, b, kept)]
+                following += [(pair[0], third), (third, pair[1])]
             else:
-                rungs.append(MixtureRung(float(s), cost, b, a, not better))
+                rungs.append(MixtureRung(float(s), x, pair[1], pair[0], not better))
         pending = following
         if not pending:
             break

@@ -86,7 +86,8 @@ def surplus(
     Returns
     -------
     tuple of SurplusPhase
-        S falling. "Best known": over the blocks of the table, kept symmetric.
+        S falling. "Best known": over the blocks of the table, kept symmetric; below
+        `many_takeover` the many-features solution gains more than any of them.
 
     Raises
     ------
@@ -128,6 +129,57 @@ def surplus(
         ]
         phases.append(SurplusPhase(table[k].name, table[k].d, table[k].n, low, high, tuple(rivals)))
     return tuple(reversed(phases))
+
+
+def many_takeover(law: str = "binary", *, S_min: float = 1e-3, points: int = 13) -> float:
+    """The S below which the many-features solution gains more per dimension than every block.
+
+    There the sequence of `surplus` is no longer best known: features in surplus are better placed
+    by the many-features solution at its best n/d, which many more dimensions are needed for.
+
+    Parameters
+    ----------
+    law : {"binary", "uniform"}
+    S_min : float
+    points : int
+        Grid from S_min to 0.2 on which the order is seen; an island narrower than a step is missed.
+
+    Returns
+    -------
+    float
+        1e-4 relative; numerical, for the blocks of the table, in the limit n, d -> infinity.
+
+    Raises
+    ------
+    BadInput
+        If S_min is not in (0, 0.1), the law has no blocks, or blocks still gain more at S_min.
+    """
+    if law not in ("binary", "uniform") or not 0 < S_min < 0.1:
+        raise BadInput(f"law = {law!r}, S_min = {S_min}: give binary or uniform, S_min in (0, 0.1)")
+    table = blocks(law)
+    size = np.array([[b.n / b.d] for b in table])
+
+    def per_block(S: Float, chosen: Sequence[int]) -> Float:
+        loss = losses([table[k] for k in chosen], S, law)
+        return np.asarray(size[list(chosen)] * (variance(S, law) - loss))
+
+    grid = np.geomspace(S_min, 0.2, points)
+    gain = per_block(grid, range(len(table)))
+    ahead = many_gain(grid, law)[0] > np.max(gain, axis=0)
+    if not ahead[0]:
+        raise BadInput(
+            f"at S_min = {S_min} blocks gain more than many features: give a smaller one"
+        )
+    k = int(np.argmin(ahead))
+    share = np.max((gain / np.max(gain, axis=0))[:, k - 1 : k + 1], axis=1)
+    near = np.flatnonzero(share > 0.8).tolist()
+    low, high = float(grid[k - 1]), float(grid[k])
+    while high - low > 1e-4 * low:
+        inside = np.geomspace(low, high, 6)[1:-1]
+        behind = many_gain(inside, law)[0] <= np.max(per_block(inside, near), axis=0)
+        i = int(np.argmax(behind)) if np.any(behind) else inside.size
+        low, high = [low, *inside.tolist()][i], [*inside.tolist(), high][i]
+    return 0.5 * (low + high)
 
 
 def _first(gain: Float) -> np.ndarray:

@@ -18,6 +18,9 @@ from theory.mixtures.blocks import Block, variance
 
 NODES, LEVELS = 16, 2
 
+WORTH = 6
+"""Values of S asked for in one octave from which it is interpolated."""
+
 TAIL, NOISE = 2e-11, 5e-12
 """Largest of the last three coefficients, as a share of the largest share on the interval, and the
 part of it that is the rounding of the losses themselves."""
@@ -39,6 +42,7 @@ class Pieces:
         self.block, self.law = block, law
         self.leaves: dict[Key, Float | None] = {}  # None: halved, or one by one on the last level
         self.known: dict[float, float] = {}
+        self.asked: dict[int, set[float]] = {}
 
     def __call__(self, S: Float) -> Float:
         """Least loss per feature at S (M,)."""
@@ -60,6 +64,12 @@ class Pieces:
         halved = []
         for k in np.unique(number).tolist():
             inside = chosen[number == k]
+            if level == 0 and (0, k) not in self.leaves:
+                asked = self.asked.setdefault(k, set())
+                asked.update(S[inside].tolist())
+                if len(asked) < WORTH:
+                    self._directly(inside, S, out)
+                    continue
             piece = self._piece(level, k)
             if piece is None:
                 halved.append(inside)

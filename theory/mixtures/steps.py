@@ -1,8 +1,6 @@
 """What ladders of mixtures ask again and again: the best blocks at an S, and where two cross.
 
-Which blocks can be in a best mixture is seen from prices: with lam per dimension and mu per feature
-(the linear relaxation) a block lacks lam d_a + mu n_a - g_a, and the whole mixture lacks the sum of
-what its blocks lack, so none lacks more than the mixture. Losses come from `pieces`. Numerical.
+Losses come from `pieces`, each block asked for many S together. Numerical.
 """
 
 from __future__ import annotations
@@ -14,11 +12,8 @@ import numpy as np
 from theory.features import Float
 from theory.mixtures.blocks import Block, blocks, variance
 from theory.mixtures.importance import weighted_loss
-from theory.mixtures.mixture import Mixture, best_among, best_weighted, losses
+from theory.mixtures.mixture import Mixture, best_among, best_weighted
 from theory.mixtures.pieces import pieces
-from theory.mixtures.programme import prices, solve, value
-
-_CLOSE = 0.03  # to spare, as a share of the price of a block's dimensions
 
 
 def ask(tables: Sequence[Sequence[Block]], S: Sequence[float], law: str) -> None:
@@ -70,36 +65,7 @@ def weighted_at(mixture: Mixture, S: float) -> float:
     return weighted_loss(runs, float(variance(at, mixture.law)[0]), mixture.importance)
 
 
-def near_blocks(n: int, d: int, table: Sequence[Block], grid: Float, law: str) -> np.ndarray:
-    """Which blocks can be in the best mixture at each S of the grid or near it, (blocks, M).
-
-    With prices lam per dimension and mu per feature a block in the best mixture lacks no more of
-    its price than the whole mixture does: seen in rough losses, with _CLOSE to spare.
-    """
-    near = np.zeros((len(table), grid.size), dtype=bool)
-    if not table:
-        return near
-    if law == "uniform":
-        rough = losses(table, grid, law, rough=True)
-    else:
-        rough = np.stack([pieces(block, law)(grid) for block in table])
-    for i, s in enumerate(grid.tolist()):
-        v = float(variance(np.array(s), law))
-        saved = np.where(np.isfinite(rough[:, i]), v - rough[:, i], 0.0)
-        items = [
-            (1, 1, v),
-            *((b.d, b.n, b.n * float(x)) for b, x in zip(table, saved, strict=True)),
-        ]
-        lam, mu, _ = prices(items, d, n)
-        price = np.array([lam * a + mu * b for a, b, _ in items])
-        lacks = price - np.array([g for *_, g in items])
-        size = np.array([a for a, _, _ in items])
-        gap = lam * d + mu * n - value(items, solve(items, d, n))
-        near[:, i] = (lacks <= gap + _CLOSE * lam * size)[1:]
-    return near
-
-
-def crossings(pairs: list[tuple[Mixture, Mixture]]) -> list[float]:
+def crossings(pairs: Sequence[tuple[Mixture, ...]]) -> list[float]:
     """Where the mixtures of each pair cost the same, between the S they were found at.
 
     All pairs at once, so that a block is asked for many S together: secants kept inside brackets
@@ -109,7 +75,7 @@ def crossings(pairs: list[tuple[Mixture, Mixture]]) -> list[float]:
         return []
     low, high = np.array([a.S for a, _ in pairs]), np.array([b.S for _, b in pairs])
     f, g = differences(pairs, low), differences(pairs, high)
-    x = low
+    x, before = low, np.zeros(low.size)
     for step in range(60):
         last = x
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -121,17 +87,19 @@ def crossings(pairs: list[tuple[Mixture, Mixture]]) -> list[float]:
             break
         chosen = np.flatnonzero(open_)
         y = np.zeros(x.size)
-        y[chosen] = differences([pairs[i] for i in chosen], x[chosen])
+        y[chosen] = differences([pairs[i] for i in chosen.tolist()], x[chosen])
         left = y < 0
         exact = open_ & (y == 0)
-        g = np.where(open_, np.where(left, 0.5 * g, y), g)
-        f = np.where(open_, np.where(left, y, 0.5 * f), f)
+        # the end that stays a second time counts half
+        g = np.where(open_, np.where(left, np.where(before > 0, 0.5, 1.0) * g, y), g)
+        f = np.where(open_, np.where(left, y, np.where(before < 0, 0.5, 1.0) * f), f)
+        before = np.where(left, 1.0, -1.0)
         low = np.where(open_ & (left | exact), x, low)
         high = np.where(open_ & ~left, x, high)
     return np.clip(x, low, high).tolist()
 
 
-def differences(pairs: list[tuple[Mixture, Mixture]], S: Float, *, exactly: bool = False) -> Float:
+def differences(pairs: Sequence[tuple[Mixture, ...]], S: Float, *, exactly: bool = False) -> Float:
     """Loss of the first minus the second of each pair, each at its own S; from pieces or not."""
     if pairs[0][0].importance is not None:
         at = np.array(S).tolist()

@@ -22,8 +22,9 @@ from functools import lru_cache
 import numpy as np
 
 from theory.features import Float
+from theory.mixtures.contour import Line
 from theory.mixtures.counts import FloatRow, alike
-from theory.mixtures.few import FEW, elementary, few_on, low_orders
+from theory.mixtures.few import FEW, few_on
 
 LONGEST = 6.0
 """Largest squared norm considered; no block of the catalogue is best near it (numerical)."""
@@ -74,7 +75,9 @@ def _chunk(row: FloatRow, S: Float, rough: bool) -> Float:
     if rough:
         k = np.argmax(gain, axis=1)
         rows = np.arange(S.size)
-        best = np.stack([gain[rows, k], grid[k], _norm(F1[rows, k], F2[rows, k])])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.where(gain > 0.0, 2.0 * F1 * h / F2**2, 0.0)
+        best = np.stack([_top(grid, gain, slope), grid[k], _norm(F1[rows, k], F2[rows, k])])
     for _ in range(0 if rough else 2):  # the two highest: which is higher shows when both are sharp
         k = np.argmax(peaks, axis=1)
         rows = np.flatnonzero(np.isfinite(np.max(peaks, axis=1)))
@@ -92,25 +95,45 @@ def _chunk(row: FloatRow, S: Float, rough: bool) -> Float:
     return np.stack([np.where(ignored, alone, loss), rho, bias])
 
 
+def _top(grid: Float, gain: Float, slope: Float) -> Float:
+    """Height of the cubics on both sides of the highest point of each row, slopes known."""
+    rows, k = np.arange(gain.shape[0])[:, None], np.argmax(gain, axis=1)[:, None]
+    t = np.linspace(0.0, 1.0, 21)
+    top = np.max(gain, axis=1)
+    for i in (np.maximum(k - 1, 0), np.minimum(k, grid.size - 2)):
+        width = grid[i + 1] - grid[i]
+        cubic = (2 * t**3 - 3 * t**2 + 1) * gain[rows, i] + (3 - 2 * t) * t**2 * gain[rows, i + 1]
+        cubic += width * t * (1 - t) * ((1 - t) * slope[rows, i] - t * slope[rows, i + 1])
+        height = np.max(cubic, axis=1)
+        top = np.where(height < 1.01 * top, np.maximum(top, height), top)
+    return np.asarray(top)
+
+
 def _peak(moments: Moments, a: Float, b: Float) -> Float:
     """Gain, beta and norm where h, of the sign of the slope of F1^2/F2, turns negative."""
     best = np.full((3, a.size), -np.inf)
     (ha, a), (hb, b) = (_signed(moments, x, a, b, side) for x, side in ((a, -1.0), (b, 1.0)))
+    width, last, before = b - a, a, np.zeros(a.size)
     for step in range(40):
         with np.errstate(divide="ignore", invalid="ignore"):
             x = (a * hb - b * ha) / (hb - ha)
-        x = np.where(np.isfinite(x) & (x > a) & (x < b) & (step % 3 != 2), x, 0.5 * (a + b))
+        slow = (step % 3 == 2) & (b - a > 0.3 * width)
+        x = np.where(np.isfinite(x) & (x > a) & (x < b) & ~slow, x, 0.5 * (a + b))
+        width = np.where(step % 3 == 2, b - a, width)
         F1, F2, D1, F0 = (m[:, 0] for m in moments(x[:, None]))
         h = D1 * F2 - F1 * F0
         gain = _gain(F1, F2)
         better = gain > best[0]
         best = np.where(better, np.stack([gain, x, _norm(F1, F2)]), best)
         up = h > 0
-        hb, ha = np.where(up, 0.5 * hb, h), np.where(up, h, 0.5 * ha)
-        still = np.abs(x - np.where(up, a, b)) > _WIDTH
+        # the end that stays a second time counts half (Illinois)
+        hb = np.where(up, np.where(before > 0, 0.5, 1.0) * hb, h)
+        ha = np.where(up, h, np.where(before < 0, 0.5, 1.0) * ha)
+        before = np.where(up, 1.0, -1.0)
         a, b = np.where(up, x, a), np.where(up, b, x)
-        if step > 1 and not np.any(still & (b - a > 0.01 * _WIDTH)):
+        if not np.any((np.abs(x - last) > _WIDTH) & (b - a > 0.01 * _WIDTH)):
             break
+        last = x
     return best
 
 
@@ -160,7 +183,7 @@ class Moments:
         }
         self.much = _ROUGH if rough else (_DAMPING, _LEFT_OUT)
         self.row = (c, m) if others > FEW else None
-        self.lines: dict[float, _Line] = {}
+        self.lines: dict[float, Line] = {}
         self.mean, self.variance = S / 2.0, S / 3.0 - S * S / 4.0
         self.t_mean = self.mean * (1.0 + c @ m)
         self.t_variance = self.variance * (1.0 + (c * c) @ m)
@@ -176,10 +199,10 @@ class Moments:
             setattr(part, name, getattr(self, name)[rows])
         return part
 
-    def _line(self, sign: float) -> _Line:
+    def _line(self, sign: float) -> Line:
         if sign not in self.lines:
             assert self.row is not None
-            self.lines[sign] = _Line(*self.row, self.S, sign, self.much)
+            self.lines[sign] = Line(*self.row, self.S, sign, self.much)
         return self.lines[sign]
 
     def __call__(self, beta: Float) -> tuple[Float, Float, Float, Float]:
@@ -238,77 +261,3 @@ def _vertices(row: tuple[tuple[float, int], ...]) -> dict[int, tuple[Float, Floa
     m = np.array([float(k) for _, k in row])
     unit = 2.0 ** float(m.sum())  # at S = 1/2 every pattern has the chance 1/unit, a power of two
     return {k: (w[0] * unit, v) for k, (w, v) in few_on(c, m, np.array([0.5])).items()}
-
-
-class _Line:
-    """The transform on one line, right (sign 1) or left (sign -1) of the pole at 0."""
-
-    def __init__(
-        self, c: Float, m: Float, S: Float, sign: float, much: tuple[float, float]
-    ) -> None:
-        damping, left_out = much
-        period = _period(sign * c, m, float(S.max()), sign, damping)
-        shift = sign * damping / period
-        h = 2.0 * math.pi / period
-        # from u = 0 in steps of h, the first node at half weight
-        nodes = math.ceil(_reach(c, m, S, shift, left_out) / h)
-        s = shift + 1j * h * np.arange(nodes + 1)
-        weight = np.full(nodes + 1, h / math.pi)
-        weight[0] *= 0.5
-        kernel = np.array([(np.exp(s * x) - 1.0) / (s * x) for x in c])
-        rest = np.ones((S.size, s.size), dtype=complex)
-        for x, k in zip(kernel, m, strict=True):
-            rest *= (1.0 - S[:, None] + S[:, None] * x) ** k
-        rest = weight * (rest - low_orders(kernel, m, S))
-        own = (np.exp(s) - 1.0) / s
-        N = S[:, None] * (np.exp(s) - own) / s * rest
-        M = (1.0 - S[:, None] + S[:, None] * own) * rest
-        self.s = s
-        self.parts = N / s**2, 2.0 * M / s**3, N / s, M / s**2
-
-    def together(self, beta: Float) -> Float:
-        wave = np.exp(np.outer(self.s, beta))
-        return np.stack([(part @ wave).real for part in self.parts])
-
-    def apart(self, rows: np.ndarray, beta: Float) -> Float:
-        wave = np.exp(np.outer(beta, self.s))
-        return np.stack([np.einsum("ij,ij->i", part[rows], wave).real for part in self.parts])
-
-
-def _period(c: Float, m: Float, S: float, sign: float, damping: float) -> float:
-    """A length that sum c_j x_j (+ x) does not exceed but with chance e^-(2 damping) (Chernoff)."""
-    top = max(sign, 0.0) + float(np.sum(m * np.maximum(c, 0.0)))
-    theta = np.geomspace(0.5, 60.0, 60)
-    log = _log_moment(c, m, S, sign, theta)
-    need = (log + np.log(2.0 / theta**2) + 2.0 * damping) / theta
-    period = max(min(top, float(np.min(need))), 1.0) * 1.01
-    # a smaller damping rate keeps rounding errors from growing with the moment e^(st)
-    while _log_moment(c, m, S, sign, np.array([damping / period]))[0] > 4.0:
-        period *= 1.2
-    return period
-
-
-def _log_moment(c: Float, m: Float, S: float, sign: float, theta: Float) -> Float:
-    """log E e^(theta t)."""
-    x, own = theta[:, None] * c, sign * theta
-    log = np.sum(m * np.log1p(S * (np.expm1(x) / x - 1.0)), axis=1)
-    return np.asarray(log + np.log1p(S * (np.expm1(own) / own - 1.0)))
-
-
-def _reach(c: Float, m: Float, S: Float, shift: float, left_out: float) -> float:
-    """How far to integrate: patterns with more than FEW on, bounded term by term."""
-    size = (np.exp(np.maximum(shift * c, 0.0)) + 1.0) / np.abs(c)
-    grow, others = math.exp(max(shift, 0.0)), m.sum()
-    u = 12.0 * 1.3 ** np.arange(36)
-    x = size[:, None] / u
-    at = S[:, None]
-    full = np.prod((1.0 - at + at * x[:, None, :]) ** m[:, None, None], axis=0)
-    # by the number on, k: chance times the k-th elementary symmetric sum
-    e = elementary(x, m, FEW + 1)
-    few = sum(at**k * (1.0 - at) ** (others - k) * e[k] for k in range(FEW + 1))
-    rest = full - few
-    if others > FEW:  # where the difference is rounding, the next term stands for it
-        first = at ** (FEW + 1) * (1.0 - at) ** (others - FEW - 1) * e[FEW + 1]
-        rest = np.maximum(np.abs(rest), 2.0 * first)
-    enough = np.all(rest * grow / u**2 < left_out * at, axis=0)
-    return float(u[np.argmax(enough)]) if np.any(enough) else float(u[-1])

@@ -1,0 +1,145 @@
+"""What a suite is made of: cells that are trained, rules that judge them, statements of the ledger.
+
+A cell is one setting trained from many seeds, its runs cut into groups, since training finds minima
+and not always the least: what is measured is the best model of each group. A rule says which
+quantity of a cell is compared with its prediction, how near is near enough, and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from validate.runs import Recipe, Run, Setting
+from validate.statistics import level
+
+CONTROLS = ("arrangement", "1-S", "law", "bias")
+"""Negative controls: another arrangement, S read as 1 - S, another law, biases dropped."""
+
+QUANTITIES = {
+    "loss": "exact loss of the best model of a group",
+    "simulation": "simulated less exact loss, as a fraction of the exact one",
+    "represented": "features represented by the best model of a group",
+    "d_star": "D* = d / |W|^2 of the best model of a group",
+    "distance": "distance of the best model's Gram matrix to the predicted one's",
+    "name": "share of groups whose best model has the predicted name",
+    "min_angle": "smallest angle between features of the best model, degrees",
+    "critical": "S at which the best model of a group changes phase",
+    "path": "loss along training, relative to training on the exact loss",
+    "settled": "distance of the Gram matrix at half of the steps to the last one",
+    "turned": "rotation of the vectors after their Gram matrix has settled, degrees",
+}
+"""What a check can look at; relative tolerances are those of `RELATIVE`."""
+
+RELATIVE = ("loss", "d_star")
+"""Quantities whose tolerance is a fraction of the predicted value."""
+
+ALONG = ("path", "settled", "turned")
+"""Quantities that need snapshots along training."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Models of one setting, trained from different seeds.
+
+    Parameters
+    ----------
+    name : str
+    setting : Setting
+    recipe : Recipe
+    seeds : tuple of int
+    groups : int
+        The runs are cut into that many groups of equal size.
+    wrong : str
+        Blocks of the arrangement that is *not* expected, for the negative control.
+    sweep : str
+        Sweep that the cell belongs to, or empty.
+    """
+
+    name: str
+    setting: Setting
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    groups: int
+    wrong: str = ""
+    sweep: str = ""
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Its runs, group after group."""
+        return tuple(Run(self.setting, self.recipe, seed) for seed in self.seeds)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check as declared: what is compared, how near it has to be, and why.
+
+    ``cell`` names a cell, or a sweep where the quantity is ``critical``.
+    """
+
+    cell: str
+    quantity: str
+    tolerance: float
+    reason: str
+    controls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell}: {self.quantity}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence of the ledger; ``by`` names the function that judges it."""
+
+    id: str
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A declared suite.
+
+    Parameters
+    ----------
+    name, title, about, needs : str
+    minutes : float
+        What it takes on two cores.
+    cells : tuple of Cell
+    rules : tuple of Rule
+        Its checks, one cell each.
+    statements : tuple of Statement
+    hash : str
+        SHA-256 of what the file says.
+    """
+
+    name: str
+    title: str
+    about: str
+    minutes: float
+    needs: str
+    cells: tuple[Cell, ...]
+    rules: tuple[Rule, ...]
+    statements: tuple[Statement, ...]
+    hash: str
+
+    @property
+    def alpha(self) -> float:
+        """Chance of each interval to miss, such that all hold together with 99%."""
+        return level(len(self.rules))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run once, in the order of the cells."""
+        return tuple({run.key: run for cell in self.cells for run in cell.runs}.values())
+
+    def cell(self, name: str) -> Cell:
+        return next(cell for cell in self.cells if cell.name == name)
+
+    def sweep(self, name: str) -> tuple[Cell, ...]:
+        """Cells of a sweep, S rising."""
+        return tuple(cell for cell in self.cells if cell.sweep == name)
+
+
+__all__ = ["ALONG", "CONTROLS", "QUANTITIES", "RELATIVE", "Cell", "Rule", "Statement", "Suite"]

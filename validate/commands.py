@@ -1,0 +1,178 @@
+"""The commands `packing validate` and `packing table trained`.
+
+Both parse, check that what they are to write can be written, call one verb and print its answer.
+torch is imported when training begins, never for --help or --list. Keys of the JSON answers are
+stable: tests/schemas.py holds them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from packing.__main__ import COMMANDS, TABLES
+from packing.cli import DISAGREED, NOT_REACHED, OK, Verb, emit, note, progress_bar
+from packing.errors import BadInput
+from packing.options import JSON, writing
+from packing.table_commands import FORMAT, print_table, table_target
+
+if TYPE_CHECKING:
+    from validate.run import Progress
+
+EXITS = {
+    "agree": OK,
+    "disagree": DISAGREED,
+    "defeated": DISAGREED,
+    "broken": DISAGREED,
+    "inconclusive": NOT_REACHED,
+}
+"""Exit code of each verdict of `validate.run.VERDICTS`."""
+
+LINE_EVERY = 30.0  # seconds between two lines of progress where standard error is no terminal
+
+
+@click.command(
+    "validate",
+    cls=Verb,
+    verb="validate.run:run_suite",
+    help=COMMANDS["validate"][1],
+    note="SUITE is a name of --list, or a TOML file of that form. The folder gets the store of all "
+    "models, a page report.html, and tables beside it as CSV and JSON. Exit code 0: every check "
+    "agrees; 1: one disagrees, a trained model beats the predicted optimum, or a negative control "
+    "shows that the suite is broken; 3: some checks could not be decided. Training needs torch: "
+    "pip install 'feature-packing[validate]'.",
+    examples="""
+        packing validate --list
+        packing validate quick
+        packing validate polytopes --device cpu --out polytopes
+        packing validate polytopes --out polytopes --resume
+        packing validate my-suite.toml --json
+        """,
+)
+@click.argument("suite", metavar="SUITE", required=False)
+@click.option(
+    "--device",
+    default="auto",
+    metavar="[auto|cpu|cuda]",
+    help="Where to train; auto takes CUDA where there is one.  [default: auto]",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Folder of the store and the report.  [default: validation-SUITE]",
+)
+@click.option("--resume", is_flag=True, help="Go on with the store in that folder.")
+@click.option(
+    "--list",
+    "listed",
+    is_flag=True,
+    help="What each suite checks, how long it takes and what it needs; trains nothing.",
+)
+@JSON
+def validate_command(
+    suite: str | None, device: str, out: str | None, resume: bool, listed: bool, as_json: bool
+) -> int:
+    from validate.answers import list_tables, list_values, report_tables, report_values
+    from validate.suites import load, names
+
+    if listed:
+        chosen = names() if suite is None else (suite,)
+        emit(list_values([load(name) for name in chosen]), as_json, list_tables)
+        return OK
+    if suite is None:
+        raise BadInput(f"no suite was named: give one of {', '.join(names())}, or a TOML file")
+    asked = load(suite)
+    folder = Path(f"validation-{asked.name}" if out is None else out)
+    from validate.report import write
+    from validate.run import run_suite
+
+    with _told(asked.name, folder) as progress:
+        report = run_suite(asked, out=folder, device=device, resume=resume, progress=progress)
+    if report.changed:
+        note(f"note: the suite {asked.name} has changed since its first session on this store")
+    with writing(folder):
+        page = write(report, folder)
+    places = {"report": str(page), "store": str(folder / report.store)}
+    emit({**report_values(report), **places}, as_json, report_tables)
+    note(f"report written to {page}")
+    return EXITS[report.verdict]
+
+
+@click.command(
+    "trained",
+    cls=Verb,
+    verb="validate.table:trained",
+    help=TABLES["trained"][1],
+    note="STORE is the file store.sqlite in the folder of packing validate, or that folder. Exit "
+    "code 1: a trained model beats the predicted optimum.",
+    examples="""
+        packing table trained validation-quick
+        packing table trained polytopes/store.sqlite --format md --out trained.md
+        """,
+)
+@click.argument("store", metavar="STORE")
+@FORMAT
+def trained_command(store: str, format_: str | None, as_json: bool, out: str | None) -> int:
+    from validate.run import STORE
+    from validate.store import Store
+
+    chosen, target = table_target(format_, as_json, out)
+    path = Path(store)
+    with Store(path / STORE if path.is_dir() else path, write=False) as opened:
+        models = opened.load()
+    if not models:
+        raise BadInput(f"{store} holds no models yet: train some with packing validate")
+    from validate.table import COLUMNS, DIGITS, trained
+
+    with progress_bar("table") as progress:
+        table = trained(models, progress=progress)
+    if table.dependent:
+        note(f"note: {table.dependent} models of dependent features are left out")
+    columns = [
+        name
+        for name in COLUMNS
+        # What is as by default everywhere would only widen the table.
+        if name not in ("importance", "bias", "relu")
+        or any(row[name] not in (None, True) for row in table.rows)
+    ]
+    rows = [[row[name] for name in columns] for row in table.rows]
+    title = "Trained models beside the predicted optima"
+    print_table(columns, rows, chosen, title, target, out, DIGITS)
+    if table.defeats:
+        note(f"packing: {table.defeats} of the models lie below the predicted optimum")
+        return DISAGREED
+    return OK
+
+
+@contextmanager
+def _told(name: str, folder: Path) -> Iterator[Progress]:
+    """Progress as a bar on a terminal, and elsewhere as a line now and then, for logs."""
+    begun = last = time.monotonic()
+    first: dict[str, tuple[float, float]] = {}
+    with progress_bar(name) as bar:
+
+        def told(stage: str, fraction: float, detail: str = "") -> None:
+            nonlocal last
+            now = time.monotonic()
+            if not first:  # only now is it sure that nothing was refused
+                note(f"note: models and report go to the folder {folder}; --resume goes on there")
+            at, done = first.setdefault(stage, (now, fraction))
+            if bar is not None:
+                bar(stage, fraction, detail)
+            elif now - last >= LINE_EVERY:
+                last = now
+                rate = (fraction - done) / (now - at) if now > at else 0.0
+                left = f", about {_span((1.0 - fraction) / rate)} left" if rate > 0.0 else ""
+                said = f"{stage}, {detail}" if detail else stage
+                note(f"{name}: {said}, {_span(now - begun)} passed{left}")
+
+        yield told
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100.0 else f"{seconds / 60.0:.0f} min"

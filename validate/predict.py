@@ -1,0 +1,260 @@
+"""What theory predicts for a setting, and what it would predict if it were read wrongly.
+
+A prediction is the optimum that `theory.optimum` finds, never a named form's: a symmetric form is
+only a bound where norms may differ. A wrong reading is a prediction of the same kind under
+
+    arrangement   other blocks at their best common norm and bias, which is no optimum
+    1-S           S read as the chance of being off
+    law           another law of the values
+    bias          the model without biases
+
+and must be told from the right one by what was trained. Answers are kept (`packing.cache`).
+Numerical, as optima and ladders are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from packing import cache
+from packing.arrangement import Arrangement
+from packing.errors import BadInput
+from theory.features import Float
+from theory.loss import loss
+from theory.optimum import Optimum, optimum
+from theory.phases import Ladder, ladder
+from validate.named import built
+from validate.runs import Setting
+
+POLISH = 1e-9
+"""Relative distance of a polished loss from its minimum: its gradient is below 1e-9 of the loss's
+scale (1e-6 without a Hessian), and the loss is off by about the square of that."""
+
+LARGE, STARTS = 12, 6
+"""Beyond LARGE features a start costs seconds: STARTS random ones have to do, beside the named
+arrangements of as many features, from which the search may descend further."""
+
+OTHER_LAW = {"binary": "uniform", "uniform": "binary", "exponential": "uniform"}
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What one reading of theory says of a setting.
+
+    Parameters
+    ----------
+    setting : Setting
+        As it was read.
+    W, b : (d, n) and (n,) arrays
+    loss, rounding : float
+        Expected loss, and how far it may be from that of the optimum itself.
+    represented : int
+    d_star : float
+    min_angle : float
+        Between represented features, degrees; nan for fewer than two.
+    name, status : str
+        Status of the optimum (`theory.optimum`), or ``named`` for a named arrangement.
+    """
+
+    setting: Setting
+    W: Float
+    b: Float
+    loss: float
+    rounding: float
+    represented: int
+    d_star: float
+    min_angle: float
+    name: str
+    status: str
+
+
+def predicted(setting: Setting) -> Optimum:
+    """The optimum of a setting, from the cache or by search.
+
+    Raises
+    ------
+    BadInput
+        If features are not independent: theory does not speak of them.
+    """
+    if not setting.independent:
+        raise BadInput(
+            f"theory has no optimum for joint = {setting.joint!r}: it speaks of independent "
+            "features; leave such cells without checks"
+        )
+    question = {"verb": "predicted", "setting": _plain(asdict(setting))}
+
+    def ask() -> Optimum:
+        large = setting.n > LARGE
+        return optimum(
+            setting.features,
+            setting.d,
+            bias=setting.bias,
+            relu=setting.relu,
+            starts=STARTS if large else None,
+            guesses=_named(setting) if large else (),
+        )
+
+    return _kept(question, ask)
+
+
+def ladder_of(setting: Setting) -> Ladder:
+    """The ladder of a setting's model; its S is not used."""
+    question = {"verb": "validated ladder", "setting": _plain(asdict(replace(setting, S=0.5)))}
+    importance = None if setting.importance is None else np.array(setting.importance)
+
+    def ask() -> Ladder:
+        return ladder(
+            setting.n,
+            setting.d,
+            law=setting.law,
+            importance=importance,
+            bias=setting.bias,
+            relu=setting.relu,
+            S_min=1e-3,
+        )
+
+    return _kept(question, ask)
+
+
+def truth(setting: Setting) -> Truth:
+    """The prediction for a setting."""
+    best = predicted(setting)
+    rounding = best.loss.error_bound + POLISH * best.loss.total
+    name, status = best.name, best.status
+    return _truth(setting, best.W, best.b, best.loss.total, rounding, name, status)
+
+
+def misread(setting: Setting, control: str, wrong: str = "") -> Truth:
+    """The prediction under a wrong convention.
+
+    Parameters
+    ----------
+    setting : Setting
+    control : {"arrangement", "1-S", "law", "bias"}
+    wrong : str
+        For ``arrangement``: its blocks, as ``2 digon + 1 ignored``.
+
+    Raises
+    ------
+    BadInput
+        If the control is unknown, or the arrangement does not fit n and d.
+    """
+    if control == "arrangement":
+        return arranged(setting, wrong)
+    return truth(misread_setting(setting, control))
+
+
+def misread_setting(setting: Setting, control: str) -> Setting:
+    """The setting as read under ``1-S``, ``law`` or ``bias``."""
+    if control == "1-S":
+        off = tuple(1.0 - S for S in setting.S) if isinstance(setting.S, tuple) else 1.0 - setting.S
+        return replace(setting, S=off)
+    if control == "law":
+        return replace(setting, law=OTHER_LAW[setting.law])
+    if control == "bias":
+        return replace(setting, bias=False)
+    raise BadInput(f"there is no control {control!r}: give arrangement, 1-S, law or bias")
+
+
+def arranged(setting: Setting, name: str) -> Truth:
+    """The blocks of a name in orthogonal subspaces, each at its best norm and bias.
+
+    Every feature of a block has the same norm and bias, so this is a candidate, not an optimum.
+
+    Raises
+    ------
+    BadInput
+        As `named.built`.
+    """
+    W, b = built(setting, name)
+    total = loss(W, b, features=setting.features, relu=setting.relu)
+    return _truth(setting, W, b, total.total, total.error_bound, name, "named")
+
+
+def distance(A: Float, B: Float) -> float:
+    """How different the Gram matrices of A and B (d, n) are, whatever the order of features.
+
+    Rows of each Gram matrix are sorted (the diagonal stays first), rows are matched at least cost,
+    and the Frobenius norm of the difference is divided by that of B's Gram matrix. Zero for
+    arrangements equal up to rotation and relabelling; never above the distance after the best
+    relabelling (proved: sorting and matching only bring rows nearer).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rows = []
+    for W in (A, B):
+        G = W.T @ W
+        n = len(G)
+        others = np.sort(G[~np.eye(n, dtype=bool)].reshape(n, n - 1), axis=1)
+        rows.append(np.concatenate([np.diag(G)[:, None], others], axis=1))
+    cost = np.sum((rows[0][:, None] - rows[1][None]) ** 2, axis=2)
+    scale = float(np.linalg.norm(rows[1])) or 1.0
+    return float(np.sqrt(cost[linear_sum_assignment(cost)].sum())) / scale
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _truth(
+    setting: Setting, W: Float, b: Float, total: float, rounding: float, name: str, status: str
+) -> Truth:
+    shape = Arrangement.from_weights(W)
+    norms = np.linalg.norm(W, axis=0)
+    shown = norms > 1e-6
+    if setting.importance is not None:
+        shown &= np.array(setting.importance) > 0.0
+    size = float(np.sum(norms**2))
+    return Truth(
+        setting=setting,
+        W=W,
+        b=b,
+        loss=total,
+        rounding=rounding,
+        represented=int(shown.sum()),
+        d_star=W.shape[0] / size if size > 0.0 else float("inf"),
+        min_angle=min_angle(shape, shown),
+        name=name,
+        status=status,
+    )
+
+
+def min_angle(shape: Arrangement, shown: Any) -> float:
+    """Smallest angle between the features shown, degrees; nan for fewer than two."""
+    which = np.flatnonzero(shown)
+    if len(which) < 2:
+        return float("nan")
+    C = shape.cosines[np.ix_(which, which)]
+    top = float(C[~np.eye(len(which), dtype=bool)].max())
+    return float(np.degrees(np.arccos(np.clip(top, -1.0, 1.0))))
+
+
+def _named(setting: Setting) -> list[tuple[Float, Float]]:
+    """Named arrangements of all features as starts of a search, where features are alike."""
+    from packing.catalogue import candidates
+
+    if isinstance(setting.S, tuple) or setting.importance is not None:
+        return []
+    return [built(setting, entry.name) for entry in candidates(setting.n, setting.d)]
+
+
+def _plain(x: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in x.items()}
+
+
+def _kept(question: dict[str, Any], ask: Callable[[], Any]) -> Any:
+    kept = cache.read(question)
+    if kept is not None:
+        try:
+            return cache.decode(kept["answer"])
+        except (KeyError, TypeError, ValueError, AttributeError, ImportError):
+            pass  # an entry that cannot be read is a miss
+    answer = ask()
+    cache.write(question, {"answer": cache.encode(answer)})
+    return answer
+
+
+__all__ = ["Truth", "arranged", "distance", "ladder_of", "misread", "predicted", "truth"]

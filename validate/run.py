@@ -1,0 +1,262 @@
+"""The runner: trains what a suite asks for, batch by batch, keeps each at once, judges the whole.
+
+A run's result depends on the run alone (its key seeds it), so it does not matter which process
+trained it, in which batch, or how often the work was interrupted: batches that are finished are in
+the store, the others are trained, and what is judged is read back from the store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packing.errors import BadInput
+from validate.answers import defeat_values
+from validate.device import device_name, memory_for, ready
+from validate.runs import Run
+from validate.store import Model, Session, Store
+
+if TYPE_CHECKING:
+    from validate.compare import Check, Defeat, Judgement
+    from validate.suites import Suite
+
+STORE = "store.sqlite"
+"""Name of the store in the folder of a report."""
+
+VERDICTS = {
+    "agree": "every check agrees with the theory",
+    "disagree": "a check disagrees with the theory",
+    "defeated": "a trained model lies below the predicted optimum",
+    "broken": "the negative controls show that the suite would not notice a wrong theory",
+    "inconclusive": "no check disagrees, but some could not be decided",
+}
+"""What a suite comes to, each with its sentence."""
+
+Progress = Callable[..., None]
+"""``progress(stage, fraction, detail)``: a stage's name, how much of it is done, a word on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What came of a suite.
+
+    Parameters
+    ----------
+    suite : Suite
+    models : tuple of (Trained, Measured)
+        Every model of the suite, in its order.
+    judgement : Judgement
+        Checks, controls and defeats.
+    statements : tuple
+        The ledger, where the suite has one.
+    sessions : tuple of Session
+        Every session in which this suite was trained: versions, devices, times.
+    store : str
+        Name of the file of the models, beside the report: a report does not say where it lies.
+    """
+
+    suite: Suite
+    models: tuple[Model, ...]
+    judgement: Judgement
+    statements: tuple[Any, ...]
+    sessions: tuple[Session, ...]
+    store: str
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.judgement.checks
+
+    @property
+    def defeats(self) -> tuple[Defeat, ...]:
+        return self.judgement.defeats
+
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`."""
+        return self.judgement.verdict
+
+    @property
+    def device(self) -> str:
+        """What trained, by its name; several where sessions differ."""
+        return ", ".join(dict.fromkeys(session.device for session in self.sessions))
+
+    @property
+    def changed(self) -> bool:
+        """Whether the suite's file has changed since its first session."""
+        return any(session.suite_hash != self.suite.hash for session in self.sessions)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, all sessions together."""
+        return sum(trained.seconds for trained, _ in self.models)
+
+
+def run_suite(
+    suite: Suite,
+    *,
+    out: str | os.PathLike[str],
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Train the models of a suite, measure them, and compare them with the theory.
+
+    Each finished batch is kept in a store at once, so that a process that is stopped loses the
+    batch in flight at most; resuming it leads to the result of an uninterrupted run.
+
+    Parameters
+    ----------
+    suite : Suite
+        What is trained and checked (`validate.suites.load`).
+    out : path
+        Folder of the store; made if it is missing.
+    device : {"auto", "cpu", "cuda"}
+        Where to train; auto takes CUDA where there is one.
+    resume : bool
+        Go on with a store that holds models; those of this suite are not trained again.
+    progress : callable, optional
+        ``progress(stage, fraction, detail)``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    BadInput
+        If torch or the device is missing, the folder or the store cannot be used, the store holds
+        models and resume is false, or there is no store to resume.
+    """
+    where = ready(device)
+    from validate.compare import judge
+    from validate.train import batches
+
+    # A model too large is refused before a file is made.
+    parts = batches(suite.runs, device=where, memory=memory_for(where))
+    with _opened(Path(out), suite, resume) as store:
+        session = store.begin(suite.name, suite.hash, device_name(where))
+        train_missing(store, session, parts, where, progress)
+        models = tuple(store.load([run.key for run in suite.runs]))
+        judgement = judge(suite, models, progress)
+        statements = _stated(suite, models, progress)
+        store.conclude(
+            session,
+            [asdict(check) for check in judgement.checks],
+            [(defeat_values(defeat), defeat.model[0]) for defeat in judgement.defeats],
+        )
+        store.end(session, judgement.verdict)
+        return Report(
+            suite=suite,
+            models=models,
+            judgement=judgement,
+            statements=statements,
+            sessions=store.sessions(suite.name),
+            store=STORE,
+        )
+
+
+def train_missing(
+    store: Store,
+    session: int,
+    batches: Sequence[Sequence[Run]],
+    device: str,
+    progress: Progress | None = None,
+) -> None:
+    """Train the runs that the store does not hold; each batch is kept as soon as it is measured.
+
+    Batches are formed of all runs of a suite, so that after an interruption they are the same ones;
+    before each, the store is asked again, since another process may have finished it.
+    """
+    from validate.measure import measure
+    from validate.train import train_batch
+
+    tell = _Teller(progress, batches)
+    for i, batch in enumerate(batches):
+        held = store.finished(run.key for run in batch)
+        missing = [run for run in batch if run.key not in held]
+        tell.begin(i, store)
+        if missing:
+            trained = train_batch(missing, device=device, progress=tell.inside)
+            models = [(one, measure(one)) for one in trained]
+            store.add(session, models)
+            tell.end(models)
+    tell.begin(len(batches), store)
+
+
+class _Teller:
+    """How far a suite is: models done, loss, and the fraction of all work that is behind."""
+
+    def __init__(self, progress: Progress | None, batches: Sequence[Sequence[Run]]) -> None:
+        self.progress = progress
+        self.keys = [run.key for batch in batches for run in batch]
+        self.work = [sum(map(effort, batch)) for batch in batches]
+        self.total = sum(self.work) or 1.0
+        self.batch = self.done = 0
+        self.loss = ""
+
+    def begin(self, batch: int, store: Store) -> None:
+        self.batch, self.done = batch, len(store.finished(self.keys))
+        self.inside("training", 0.0)
+
+    def inside(self, stage: str, fraction: float, loss: float | None = None) -> None:
+        if self.progress is None:
+            return
+        if loss is not None:
+            self.loss = f", loss {loss:.4g}"
+        behind = sum(self.work[: self.batch])
+        share = self.work[self.batch] if self.batch < len(self.work) else 0.0
+        said = f"{self.done} of {len(self.keys)} models{self.loss}"
+        self.progress("training", (behind + share * fraction) / self.total, said)
+
+    def end(self, models: Sequence[Model]) -> None:
+        losses = [m.simulated if m.loss is None else m.loss for _, m in models]
+        self.loss = f", loss {min(losses):.4g}"
+
+
+def effort(run: Run) -> float:
+    """How long a run takes, in units of no meaning; the estimate of time left is made of it."""
+    setting, recipe = run.setting, run.recipe
+    # Reading and multiplying, beside a fixed cost of each step.
+    return float(recipe.steps) * (recipe.batch * setting.n * (setting.d + 8.0) + 1e4)
+
+
+def _stated(suite: Suite, models: Sequence[Model], progress: Progress | None) -> tuple[Any, ...]:
+    """The ledger of a suite that has one."""
+    if not suite.statements:
+        return ()
+    from validate.ledger import state
+
+    return tuple(state(suite, models, progress))
+
+
+def _opened(folder: Path, suite: Suite, resume: bool) -> Store:
+    """The store of a folder, if this suite may be trained into it."""
+    path = folder / STORE
+    if resume and not path.exists():
+        raise BadInput(f"{path} does not exist: leave out --resume to begin, or give another --out")
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"--out {folder} cannot be made: {reason}; give another folder") from None
+    try:
+        store = Store(path)
+    except BadInput:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    held = len(store.keys())
+    if held and not resume:
+        mine = len(store.finished(run.key for run in suite.runs))
+        store.close()
+        raise BadInput(
+            f"{path} holds {held} models already, {mine} of the {len(suite.runs)} of {suite.name} "
+            "among them: give --resume to go on with it, or another --out"
+        )
+    return store

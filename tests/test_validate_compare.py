@@ -447,3 +447,21 @@ def test_rotations_are_measured():
     trained = Trained(run, turned, W[0], np.zeros((1, 2)), kept, "finished", 60, "cpu", 0.1)
     model = (trained, measured_of(run, turned, W[0], "x"))
     assert along.turned(model) == pytest.approx(np.degrees(0.5))  # from step 30, not from 0
+
+
+def test_a_dense_block_is_not_left_where_all_its_features_are_off():
+    """Of 24 features at S = 0.02 each needs b < -0.5; from b near 0 the descent ends in W = 0."""
+    from theory.mixtures import best_mixture
+
+    best = best_mixture(24, 4, 0.02)
+    assert best.name == "24-cell"
+    assert predict.arranged(Setting(24, 4, 0.02), "24-cell").loss == pytest.approx(
+        best.loss, rel=1e-6
+    )
+
+
+def test_a_large_search_also_starts_from_the_named_arrangement():
+    ((W, b),) = predict._named(Setting(24, 4, 0.02))
+    assert W.shape == (4, 24)
+    assert b == pytest.approx(np.full(24, b[0]))
+    assert predict._named(Setting(24, 4, (0.02,) * 23 + (0.03,))) == []

@@ -29,6 +29,9 @@ MARK = {"agree": "o", "disagree": "X", "inconclusive": "D"}
 REACH = 4.0
 """Tolerances shown on either side of a prediction; what lies beyond is an arrow at the edge."""
 
+MOST_ALONG = 12
+"""Models whose training is drawn; more of them hide each other."""
+
 LARGEST_LAID = 12
 """Features up to which trained vectors are laid over predicted ones."""
 
@@ -133,14 +136,14 @@ def draw_planes(cells: Sequence[tuple[str, Sample, Truth]]) -> Figure:
     figure = new_figure(3.0 * columns, 3.5 * rows + 0.5)
     for place, (name, sample, truth) in enumerate(shown):
         axes = figure.add_subplot(rows, columns, place + 1)
-        for trained, _ in sample.best:
-            W = laid_over(trained.W, truth.W)
+        laid = [laid_over(trained.W, truth.W) for trained, _ in sample.best]
+        for W in laid:
             axes.plot(*W, "o", color=ORANGE, ms=4, alpha=0.35, mew=0)
         for w in truth.W.T:
             axes.plot([0.0, w[0]], [0.0, w[1]], color=BLUE, lw=1.4)
         circle = np.linspace(0.0, 2.0 * np.pi, 200)
         axes.plot(np.cos(circle), np.sin(circle), ":", color=GREY, lw=0.8)
-        reach = 1.15 * max(1.0, float(np.abs(truth.W).max()))
+        reach = 1.15 * max(1.0, *(float(np.abs(W).max()) for W in (truth.W, *laid)))
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-reach, reach)
         axes.set_aspect("equal")
@@ -202,7 +205,11 @@ def draw_change(check: Check, S: Sequence[float], samples: Sequence[Sample], n: 
 
 
 def draw_along(name: str, models: Sequence[Model]) -> Figure:
-    """Training as snapshots show it: loss beside the exact path, shape, angles, rotation."""
+    """Training as snapshots show it: loss beside the exact path, shape, angles, rotation.
+
+    Of the first `MOST_ALONG` models.
+    """
+    models = models[:MOST_ALONG]
     run = models[0][0].run
     steps = np.array([step for step, _, _ in models[0][0].snapshots])
     W = np.array([[w for _, w, _ in t.snapshots] for t, _ in models]).swapaxes(0, 1)
@@ -231,14 +238,14 @@ def draw_along(name: str, models: Sequence[Model]) -> Figure:
         "exact loss",
         "smallest angle between vectors, degrees",
         "distance of the Gram matrix to the last one",
-        "rotation still to come, degrees",
+        "rotation still to come, degrees (180: mirrored)",
     )
     for axes, title in zip(panels.flat, titles, strict=True):
         axes.set_xscale("log")
         axes.set_title(title, size=9)
         axes.set_xlabel("step", size=8)
         _plain(axes)
-    figure.suptitle(f"{name}: the best model of each group along training", size=11)
+    figure.suptitle(f"{name}: {len(models)} models along training", size=11)
     return figure
 
 

@@ -11,7 +11,6 @@ Tolerances, fixed before any run:
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -302,15 +301,32 @@ def test_one_feature_at_a_time_meets_the_published_polygons(
     assert float(found.bias.mid()) == pytest.approx(bias, abs=6e-6)
 
 
-def test_one_feature_at_a_time_an_octagon_is_the_first_polygon_that_does_not_pay() -> None:
-    """An ignored feature has H = 1: a k-gon pays while it costs less than that more."""
-    tiny = Fraction(1, 10**9)
-    H = [
-        float(closed_form(f"{k}-gon", "uniform").minimum(tiny).loss.mid()) * 3 * k / float(tiny)
-        for k in range(4, 10)
-    ]
-    pays = [after < before + 1.0 for before, after in itertools.pairwise(H)]
-    assert pays == [True, True, True, False, False]  # 5, 6, 7; not 8, 9
+def published(k: int, rho: float, b: float) -> float:
+    """H of one feature of a k-gon, b <= 0, as docs/theory.md, section 5, has it."""
+    a = rho * np.cos(2 * np.pi * np.arange(1, k) / k)
+    active = a[a > -b]
+    own = b**3 / rho**2 + b**3 / rho + (1 - rho) ** 2 - 3 * (1 - rho) * b + 3 * b * b
+    return float(np.sum((active + b) ** 3 / active)) + (own if rho > -b else 1.0)
+
+
+def test_one_feature_at_a_time_no_polygon_beats_a_heptagon_and_ignored_features() -> None:
+    """An ignored feature has H = 1, so a k-gon is compared with what k - 1 and that one cost."""
+    tiny = Fraction(1, 10**12)
+    H = {4: 0.0}
+    for k in range(5, 13):
+        found = closed_form(f"{k}-gon", "uniform").minimum(tiny)
+        H[k] = float(found.loss.mid()) * 3 * k / float(tiny)
+        rho, bias = float(found.rho.mid()), float(found.bias.mid())
+        assert H[k] == pytest.approx(k * published(k, rho, bias), rel=1e-9)
+        for off in (0.99, 1.01):  # and no lower beside it
+            assert k * published(k, off * rho, bias) > H[k] < k * published(k, rho, off * bias)
+    square = closed_form("4-gon", "uniform").minimum(1e-6)
+    assert float(square.loss.mid()) * 12 / 1e-6 == pytest.approx(H[4], abs=2e-5)
+    pays = [k for k in range(5, 13) if H[k] < H[k - 1] + 1.0]
+    assert pays == [5, 6, 7, 12]  # 12 pays beside the 11-gon alone:
+    least = [min(H[m] + (k - m) for m in range(4, k + 1)) for k in range(5, 13)]
+    assert least == pytest.approx([H[5], H[6], *(H[7] + k - 7 for k in range(7, 13))], rel=1e-12)
+    assert H[10] == pytest.approx(5.0, abs=1e-9)
 
 
 def test_small_and_large_S() -> None:

@@ -294,6 +294,42 @@ def test_the_envelope_bounds_every_mixture() -> None:
         assert best_mixture(20 * n, 20 * d, 0.1).loss < 20 * n * per_feature * 1.01
 
 
+def test_more_features_than_can_be_placed_are_ignored() -> None:
+    """Nine or a billion in two dimensions: the same changes, the others ignored."""
+    few, many = (mixture_ladder(n, 2, S_min=0.05) for n in (40, 10**9))
+    assert [rung.S for rung in few.rungs] == pytest.approx([rung.S for rung in many.rungs])
+    for one, other in zip(few.phases, many.phases, strict=True):
+        assert one.parts == other.parts and one.ignored + 10**9 - 40 == other.ignored
+        assert other.represented == one.represented and other.n == 10**9
+        assert other.loss == pytest.approx(one.loss + (10**9 - 40) * one.S * (1 - one.S))
+    at = many.rungs[0].S
+    assert many.rungs[0].loss == pytest.approx(best_mixture(10**9, 2, at).loss, rel=1e-12)
+
+
+def test_constant_inputs_have_no_pairs() -> None:
+    at_one = best_mixture(3, 2, 1.0)  # a warning would be an error here
+    assert at_one.loss == 0.0 and not at_one.parts
+
+
+@pytest.mark.parametrize("law", ["binary", "uniform"])
+def test_surplus_against_all_gains(law: str) -> None:
+    """Rough losses choose what is asked; the best and its rivals are those of all in full."""
+    found = surplus(law, S_min=0.6, points=5, within=0.002)
+    grid = np.linspace(0.6, 0.99, 5)
+    full = gains(grid, law)
+    for phase in found:
+        inside = (grid >= phase.low) & (grid <= phase.high)
+        if not np.any(inside):
+            continue
+        own = full[phase.name][inside]
+        lost = {name: float(np.min(1.0 - x[inside] / own)) for name, x in full.items()}
+        assert min(lost.values()) > -1e-10
+        del lost[phase.name]
+        rivals = {name: x for name, x in lost.items() if x < 0.002}
+        assert dict(phase.rivals) == pytest.approx(rivals, abs=1e-10)
+        assert [x for _, x in phase.rivals] == sorted(x for _, x in phase.rivals)
+
+
 def test_surplus_sequence_binary() -> None:
     found = surplus("binary", S_min=0.02, points=60)
     names = [phase.name for phase in found]

@@ -275,6 +275,13 @@ def test_a_ladder_is_drawn_with_its_numbers(tmp_path: Path) -> None:
     assert "triangle + 1 ignored" in said.stdout and path.read_text().startswith("<?xml")
 
 
+def test_a_dimension_for_every_feature_is_drawn(tmp_path: Path) -> None:
+    """Nothing is lost by either, so nothing is divided by it: a warning would be an error here."""
+    target = tmp_path / "free.png"
+    assert run(f"phases ladder -n 2 -d 5 --plot {target}").exit_code == 0
+    assert target.stat().st_size > 1000
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -287,6 +294,7 @@ def test_a_ladder_is_drawn_with_its_numbers(tmp_path: Path) -> None:
         ("phases importance --law exponential", "law = 'exponential'"),
         ("phases diagram --cells 900", "cells = 900"),
         ("phases staircase --S-min 0", "S-min = 0"),
+        ("phases staircase -n 5 -d 7", "give n > d"),
         ("phases staircase --plot /nowhere/x.png", "/nowhere"),
         ("phases cake", "no picture 'cake'"),
     ],

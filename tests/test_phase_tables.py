@@ -30,6 +30,7 @@ from theory.tables.critical import critical
 from theory.tables.ladders import phases
 from theory.tables.laws import laws
 from theory.tables.parts import KNOWN, largest_cosine, part, weakest
+from theory.tables.programme import Certainty
 from theory.tables.remembered import numerical_ladder, question
 
 
@@ -217,6 +218,23 @@ def test_critical_where_some_are_always_lost() -> None:
     assert row["S_star"] is None and row["one_minus_S_star"] is None and row["S_onset"] == 1.0
 
 
+def test_critical_up_to_all_features_always_on() -> None:
+    """Uniform: a digon gains like (1 - S)^4 up to S = 1, from 0.999 on less than floats tell."""
+    rows = critical((2, 3, 5), (1, 2), ("uniform",), S_min=0.05)
+    for row in rows:
+        if row["d"] < row["n"]:
+            assert row["S_onset"] == 1.0
+    (pair,) = (row for row in rows if (row["n"], row["d"]) == (2, 1))
+    assert pair["S_star"] == 1.0 and pair["sparser"] == pair["denser"] == "digon"
+    # where floats do tell: the gain over an ignored feature, by hand from the moments of the loss
+    S = 0.99
+    gain = S / 3 - S * S / 4 - 2 * block_loss([(-1.0, 1)], [S], "uniform")[0]
+    assert gain > 0
+    later = 1 - (1 - S) / 2
+    smaller = later / 3 - later**2 / 4 - 2 * block_loss([(-1.0, 1)], [later], "uniform")[0]
+    assert gain / smaller == pytest.approx(16, rel=0.1)
+
+
 # phases, and ladders from the cache
 
 
@@ -238,6 +256,59 @@ def test_phases_beside_the_optimum_of_the_cache() -> None:
     assert all(row["saves"] < 1e-6 for row in optimum if row["S_high"] < 0.9)
     cell = answered("table critical -n 2 -d 1 --law binary", schema=TABLE)["rows"][0]
     assert cell["optimum_S_star"] == answer["S_star"]
+
+
+def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def slow(a: Any, b: Any, S: float) -> str:
+        asked.append((a.name, b.name))
+        return "rigorous"
+
+    monkeypatch.setattr("theory.tables.programme.how_known", slow)
+    small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
+    other = best_mixture(400, 30, 0.05)
+    assert any(entry(name).n > 16 for name, _ in large.parts)
+    quick = Certainty()
+    assert quick.of(large, other, 0.03) == "numerical" and not asked
+    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "rigorous" and len(asked) == 1
+    quick.of(small, best_mixture(5, 2, 0.3), 0.2)
+    assert len(asked) == 1  # the same crossing is not asked twice
+    spent = Certainty(seconds=1.0, spent=2.0)
+    assert spent.of(small, best_mixture(5, 2, 0.3), 0.2) == "numerical"
+    every = Certainty(every=True, spent=100.0)
+    assert every.of(large, other, 0.03) == "rigorous" and len(asked) == 2
+
+
+def test_exact_on_the_command_line() -> None:
+    line = "table phases -n 4 -d 2 --law uniform"
+    known = [row["known"] for row in answered(f"{line} --exact", schema=TABLE)["rows"]]
+    assert "rigorous" in known
+
+
+def test_a_law_without_exact_forms_is_answered_and_says_so() -> None:
+    said = run("table phases -n 2 -d 1 --law exponential --json")
+    rows = json.loads(said.stdout)["rows"]
+    assert "no exact forms" in said.stderr and rows[-1]["phase"] == "digon"
+    assert all(row["known"] == "numerical" for row in rows if row["ladder"] == "mixtures")
+    S = rows[-1]["S_high"] * 0.5
+    digon = 2 * block_loss([(-1.0, 1)], [S], "exponential")[0]
+    assert digon < float(Features.of(1, S, "exponential").variance[0])
+    found = candidates(2, 1, S, "exponential", optimal=False)
+    assert found[0]["phase"] == "digon" and found[0]["loss"] == pytest.approx(digon, rel=1e-6)
+    assert found[0]["known"] == "numerical"
+
+
+def test_constant_inputs_fix_no_norm() -> None:
+    for row in candidates(5, 2, 1.0, optimal=False):
+        assert row["loss"] == 0.0
+        assert row["D_star"] is row["capacity"] is row["max_cosine"] is row["interference"] is None
+    assert candidates(5, 2, 0.9, optimal=False)[0]["D_star"] is not None
+
+
+def test_a_billion_features_have_a_ladder() -> None:
+    rows = answered("table phases -n 1000000000 -d 1", schema=TABLE)["rows"]
+    assert all(row["phase"].endswith("ignored") for row in rows)
 
 
 # blocks and surplus
@@ -305,7 +376,7 @@ def test_every_format(kind: str) -> None:
         ("candidates -n 4 -d 2 -S 0", "S = 0 is not a probability"),
         ("candidates -n 4 -d 2 -S 1.2", "S = 1.2 is not a probability"),
         ("candidates -n 4 -d 2 -S 0.1,0.2", "2 values of S"),
-        ("candidates -n 4 -d 2 -S 0.1 --law exponential", "binary and uniform"),
+        ("candidates -n 4 -d 2 -S 0.1 --law cauchy", "binary and uniform and exponential"),
         ("candidates -n 0 -d 2 -S 0.1", "n = '0'"),
         ("laws -n 4 -d 2 -S 0", "S = 0 is not a probability"),
         ("blocks -S 0,0.1", "S = 0 is not a probability"),
@@ -313,6 +384,7 @@ def test_every_format(kind: str) -> None:
         ("critical -n 2 --S-min 0", "S-min = 0"),
         ("critical -n 2000 -d 3", "ends at n = 400"),
         ("phases -n 4 -d 2 --law cauchy", "law = 'cauchy'"),
+        ("phases -n 1000000000 -d 1 --optimum", "up to 1000 features"),
         ("surplus --seconds 0", "seconds = 0"),
     ],
 )

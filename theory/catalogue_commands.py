@@ -9,6 +9,7 @@ from packing.options import check_seconds
 from packing.table_commands import FORMAT, table_target
 from theory.table_commands import (
     LAW,
+    LAWS,
     NO_CACHE,
     SEARCHING,
     SIZE,
@@ -16,6 +17,13 @@ from theory.table_commands import (
     check_S,
     most_rows,
     print_rows,
+)
+
+EXACT = click.option(
+    "--exact",
+    is_flag=True,
+    help="Enclose every change between mixtures that has formulas (minutes for large blocks); "
+    "without, only where few small blocks change.",
 )
 
 
@@ -27,11 +35,13 @@ from theory.table_commands import (
     examples="""
         packing table phases -n 10 -d 4 --law uniform
         packing table phases -n 5 -d 2 --optimum --format md
+        packing table phases -n 12 -d 4 --exact
         """,
 )
 @SIZE
-@LAW
+@LAWS
 @SEARCHING
+@EXACT
 @NO_CACHE
 @FORMAT
 def phases_table_command(
@@ -39,17 +49,18 @@ def phases_table_command(
     d: int,
     law: str,
     optimal: bool,
+    exact: bool,
     no_cache: bool,
     format_: str | None,
     as_json: bool,
     out: str | None,
 ) -> int:
     chosen, target = table_target(format_, as_json, out)
-    check_law(law)
+    check_law(law, "exponential")
     from theory.tables.ladders import COLUMNS, DIGITS, phases
 
     with progress_bar(f"phases of n = {n}, d = {d}") as progress:
-        rows = phases(n, d, law, optimal=optimal, keep=not no_cache, progress=progress)
+        rows = phases(n, d, law, optimal=optimal, keep=not no_cache, exact=exact, progress=progress)
     if not any(row["ladder"] == "optimum" for row in rows):
         note("note: the ladder of true optima is not in the cache (--optimum searches for it)")
     title = f"Phases from S = 1 down to 0.0001, n = {n}, d = {d}, law {law}"

@@ -216,11 +216,15 @@ def staircase_of(
     Raises
     ------
     BadInput
-        If an argument is out of range or the law has no blocks.
+        If an argument is out of range, n <= d, or the law has no blocks.
     """
     n, d, points = whole(n, "n"), whole(d, "d"), whole(points, "points")
     if not 0 < S_min < 0.5:
         raise BadInput(f"S-min = {S_min:g} is out of range: give a number in (0, 0.5)")
+    if n <= d:
+        raise BadInput(
+            f"n = {n}, d = {d}: every feature has a dimension of its own at any S; give n > d"
+        )
     table = fitting(n, d, law)
     S = np.geomspace(0.95, S_min, points)
     known = losses(table, S, law)

@@ -18,7 +18,8 @@ from packing.door import Door
 from packing.errors import BadInput
 from packing.files import check_target, replacing
 from packing.options import JSON, PICTURES, PLOT, writing
-from theory.table_commands import check_law
+from theory.catalogue_commands import EXACT
+from theory.table_commands import LAWS, NO_CACHE, check_law
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -104,9 +105,6 @@ def law_option(default: str) -> Callable[[F], F]:
     )
 
 
-_no_cache = click.option("--no-cache", is_flag=True, help="Compute afresh, and keep nothing.")
-
-
 def cells_option(count: int) -> Callable[[F], F]:
     return click.option(
         "--cells",
@@ -128,29 +126,38 @@ def cells_option(count: int) -> Callable[[F], F]:
         """,
 )
 @sizes(True)
-@law_option("binary")
+@LAWS
+@EXACT
 @click.option(
     "--optimum",
     "optimal",
     is_flag=True,
     help="Search for the ladder of true optima where it is not in the cache (minutes).",
 )
-@_no_cache
+@NO_CACHE
 @PLOT
 @JSON
 def ladder_command(
-    n: int, d: int, law: str, optimal: bool, no_cache: bool, plot: str | None, as_json: bool
+    n: int,
+    d: int,
+    law: str,
+    exact: bool,
+    optimal: bool,
+    no_cache: bool,
+    plot: str | None,
+    as_json: bool,
 ) -> int:
     drawn = picture(plot)
-    check_law(law)
+    check_law(law, "exponential")
     from theory.mixtures import mixture_ladder
     from theory.tables.ladders import COLUMNS, mixture_rows, optimum_rows
     from theory.tables.remembered import S_MIN, numerical_ladder
 
     with progress_bar(f"ladder of n = {n}, d = {d}") as progress:
-        mixed = mixture_ladder(n, d, law, S_min=S_MIN)
+        mixed = mixture_ladder(n, d, law, S_min=S_MIN, progress=progress)
+        rows = mixture_rows(mixed, exact=exact, progress=progress)
         found = numerical_ladder(n, d, law, search=optimal, keep=not no_cache, progress=progress)
-    rows = mixture_rows(mixed) + (optimum_rows(found, law) if found is not None else [])
+    rows += optimum_rows(found, law) if found is not None else []
     values = {
         "kind": "ladder",
         "n": n,
@@ -200,7 +207,7 @@ def ladder_command(
 @click.option(
     "--seed", type=Whole(0), default=0, metavar="K", help="Seed of the search.  [default: 0]"
 )
-@_no_cache
+@NO_CACHE
 @PLOT
 @JSON
 def importance_command(

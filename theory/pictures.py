@@ -134,6 +134,7 @@ def _excess(axes: Axes, ladder: MixtureLadder, optimum: Ladder) -> None:
 
     for branch, (_, low, high) in zip(optimum.branches, _spans(optimum), strict=True):
         here = (low * 0.999 <= branch.S) & (np.minimum(high * 1.001, 0.9999) >= branch.S)
+        here &= branch.loss > 0.0  # with a dimension for every feature nothing is lost by either
         S, least = branch.S[here], branch.loss[here]
         if S.size:
             mixed = np.min([mixture_losses(phase, S) for phase in ladder.phases], axis=0)

@@ -51,6 +51,12 @@ _optimum = click.option(
     default=None,
     help=f"Search for the true optimum too.  [default: for N up to {SEARCHED}]",
 )
+LAWS = click.option(
+    "--law",
+    default="binary",
+    metavar="[binary|uniform|exponential]",
+    help="Value of a feature that is on; exponential: numbers, small blocks.  [default: binary]",
+)
 SEARCHING = click.option(
     "--optimum",
     "optimal",
@@ -82,7 +88,7 @@ def most_rows(count: int) -> Callable[[F], F]:
 )
 @SIZE
 @AT
-@LAW
+@LAWS
 @most_rows(12)
 @_optimum
 @_effort
@@ -102,7 +108,7 @@ def candidates_command(
 ) -> int:
     chosen, target = table_target(format_, as_json, out)
     at = _one(S)
-    check_law(law)
+    check_law(law, "exponential")
     from theory.tables.candidates import COLUMNS, DIGITS, candidates
 
     with progress_bar(f"candidates of n = {n}, d = {d}") as progress:
@@ -245,10 +251,13 @@ def critical_table_command(
     return OK
 
 
-def check_law(law: str) -> None:
-    """The law of a mixture, or BadInput before any work."""
-    if law not in ("binary", "uniform"):
-        raise BadInput(f"law = {law!r}: mixtures of blocks are made for binary and uniform")
+def check_law(law: str, *more: str) -> None:
+    """The law of a mixture, or BadInput; ``more`` are laws that are answered by numbers alone."""
+    known = ("binary", "uniform", *more)
+    if law not in known:
+        raise BadInput(f"law = {law!r}: mixtures of blocks are made for {' and '.join(known)}")
+    if law in more:
+        note(f"note: no exact forms under the {law} law: numbers only, for small blocks")
 
 
 def _one(S: tuple[float, ...]) -> float:

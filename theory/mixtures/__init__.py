@@ -35,10 +35,11 @@ from theory.mixtures.decorated import Decorated, decorate, decorated_gains
 from theory.mixtures.enclosed import Transition, transition, transition_rows, transitions
 from theory.mixtures.gas import Gas, gas_gain
 from theory.mixtures.ladder import MixtureLadder, MixtureRung, mixture_ladder, mixture_losses
-from theory.mixtures.limit import SurplusPhase, envelope, gains, many_takeover, surplus
+from theory.mixtures.limit import envelope, gains, many_takeover
 from theory.mixtures.many import ManyFeatures, many_features, ratio_at
 from theory.mixtures.mixture import Mixture, best_mixture
 from theory.mixtures.programme import solve
+from theory.mixtures.sequence import SurplusPhase, surplus
 from theory.mixtures.shadows import Margin, paying, shadow_margin, shadow_matrix
 
 __all__ = [

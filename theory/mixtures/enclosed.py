@@ -4,7 +4,7 @@ With features in surplus the best block has the largest gain per dimension, (n/d
 gain lies in a ball over its whole computation, the minimum over norms and biases included, so a
 change of sign between two S encloses a transition between two blocks (proved). Under the binary law
 it is the root of a polynomial where both blocks have formulas. That no third block of the table is
-better there is compared in floats (`limit.gains`, 1e-10): numerical, with the closest one named.
+better there is compared in floats (1e-10): numerical, with the closest one named.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any, Literal
 from packing.errors import BadInput
 from theory.closed_form.points import Point
 from theory.mixtures.blocks import blocks
-from theory.mixtures.limit import DEDICATED, gains, surplus
+from theory.mixtures.limit import DEDICATED
 from theory.mixtures.meeting import broken_digon, meeting, polynomial
+from theory.mixtures.sequence import others, surplus
 
 SMALL = 16
 """Points of a block up to which all digits are found, however long that takes."""
@@ -223,11 +224,7 @@ def _others(
     law: str, S: float, own: tuple[str, str], within: float
 ) -> tuple[tuple[tuple[str, float], ...], float]:
     """Other blocks within a share of the gain at S, and the least share lost by any."""
-    found = {name: float(x[0]) for name, x in gains([S], law).items()}
-    best = max(found[name] for name in own)
-    lost = sorted(
-        (1.0 - x / best, name) for name, x in found.items() if name not in own and math.isfinite(x)
-    )
+    lost = others(S, law, own, within)
     share, third = lost[0]
     if share < -_TIE:
         raise BadInput(

@@ -10,7 +10,7 @@ rough losses (`theory.mixtures.screening`). Numerical; upper bounds on the optim
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from packing.errors import BadInput, NotReached
 from theory.features import Float, law_named, whole
 from theory.mixtures.blocks import blocks, variance
 from theory.mixtures.importance import weights_of
-from theory.mixtures.mixture import Mixture, best_among, fitting
+from theory.mixtures.mixture import Mixture, best_among, fitting, reach
 from theory.mixtures.screening import Screen
 from theory.mixtures.steps import (
     ask,
@@ -39,6 +39,8 @@ LEVELS = 12
 
 LARGE = 200_000
 """d n beyond which the first grid has fewer points."""
+
+_NEAR, _TIE = 0.99, 1e-9  # above this S, mixtures that differ by less at S = 1 never cross: noise
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,15 @@ def mixture_ladder(
     points: int | None = None,
     exact: bool = False,
     importance: Sequence[float] | Float | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> MixtureLadder:
     """The ladder of best mixtures.
 
     Parameters
     ----------
     n, d : int
-    law : {"binary", "uniform"}
+    law : {"binary", "uniform", "exponential"}
+        The exponential law is slow, and knows small blocks only (`mixture.SLOW`).
     S_min : float
         Where the ladder ends.
     points : int, optional
@@ -120,6 +124,8 @@ def mixture_ladder(
     importance : (n,) array, optional
         Weights of the features in the loss; for n, d of moderate size. A phase is its blocks: which
         features they hold may change inside it.
+    progress : callable, optional
+        Told the stage and which part of it is done.
 
     Returns
     -------
@@ -142,26 +148,36 @@ def mixture_ladder(
     if d >= n:
         only = best_among(n, d, S_min, law, table, np.zeros(len(table)))
         return MixtureLadder(n, d, law, S_min, (only,), (), 1.0, None, "complete")
+    most = reach(table, d)
+    if weights is None and n > most + 1:  # the others are ignored, whatever S
+        found_ = mixture_ladder(
+            most + 1, d, law, S_min=S_min, points=points, exact=exact, progress=progress
+        )
+        return _more_ignored(found_, n)
     points = max(8, (60 if n * d <= LARGE else 24) if points is None else whole(points, "points"))
     half = points // 4 + 1
     grid = np.concatenate([np.geomspace(S_min, 0.1, points - half), np.linspace(0.1, 1, half)[1:]])
     grid[-1] = S_TOP.get(law, 1.0)
     S = grid.tolist()
-    screen = Screen(n, d, table, law, S_min, S[-1]) if weights is None else None
+    quick = weights is None and law in S_TOP
+    screen = Screen(n, d, table, law, S_min, S[-1]) if quick else None
     good: list[tuple[Mixture, ...]] = [()] * len(S)
     here = [table] * len(S)
     if screen is not None:
         good, here = screen.candidates(S, good)
     ask(here, S, law)
-    found = [
-        best_from_pieces(n, d, s, law, kept, known, weights)
-        for kept, known, s in zip(here, good, S, strict=True)
-    ]
+    found = []
+    for i, (kept, known, s) in enumerate(zip(here, good, S, strict=True)):
+        if progress is not None:
+            progress("mixtures", i / len(S))
+        found.append(best_from_pieces(n, d, s, law, kept, known, weights))
     pending: list[tuple[Mixture, ...]] = [
         (one, other) for one, other in itertools.pairwise(found) if _key(one) != _key(other)
     ]
     rungs: list[MixtureRung] = []
     for level in range(LEVELS + 1):
+        if progress is not None:
+            progress("crossings", level / (LEVELS + 1))
         crossed = crossings(pending)
         good, here = list(pending), [table] * len(pending)
         if screen is not None:
@@ -181,6 +197,8 @@ def mixture_ladder(
             break
     rungs = _sharpened(rungs)
     rungs.sort(key=lambda rung: -rung.S)
+    while rungs and weights is None and only_noise(rungs[0].sparser, rungs[0].denser, rungs[0].S):
+        found[-1] = rungs.pop(0).sparser
     if exact and weights is None:
         rungs = [_exact(rung) for rung in rungs]
     phases = (found[-1], *(rung.sparser for rung in rungs))
@@ -210,6 +228,37 @@ def mixture_losses(mixture: Mixture, S: Float) -> Float:
 
 def _key(mixture: Mixture) -> tuple[Any, ...]:
     return mixture.parts, mixture.dedicated, mixture.ignored
+
+
+def only_noise(sparser: Mixture, denser: Mixture, S: float) -> bool:
+    """Whether a crossing near S = 1 is rounding, as the two cost the same at S = 1.
+
+    Uniform: a digon gains like (1 - S)^4 over a dedicated feature, soon less than floats tell.
+    """
+    if S < _NEAR or sparser.law == "binary":
+        return False
+    a, b = (float(mixture_losses(one, np.ones(1))[0]) for one in (sparser, denser))
+    return abs(a - b) <= _TIE * max(a, b)
+
+
+def _more_ignored(ladder: MixtureLadder, n: int) -> MixtureLadder:
+    """The ladder of n features where the last of ladder.n features is always ignored."""
+    more = n - ladder.n
+
+    def one(m: Mixture) -> Mixture:
+        v = float(variance(np.array(m.S), m.law))
+        return replace(m, n=n, ignored=m.ignored + more, loss=m.loss + more * v)
+
+    rungs = tuple(
+        replace(
+            rung,
+            loss=rung.loss + more * float(variance(np.array(rung.S), ladder.law)),
+            denser=one(rung.denser),
+            sparser=one(rung.sparser),
+        )
+        for rung in ladder.rungs
+    )
+    return replace(ladder, n=n, phases=tuple(one(m) for m in ladder.phases), rungs=rungs)
 
 
 def _sharpened(rungs: list[MixtureRung]) -> list[MixtureRung]:

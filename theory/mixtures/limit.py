@@ -11,7 +11,6 @@ are numerical and symmetric, so all of this is "best known": an upper bound on t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,28 +22,6 @@ from theory.mixtures.mixture import LIMIT, losses
 from theory.mixtures.programme import prices
 
 DEDICATED = Block("dedicated", 1, 1, ())
-
-
-@dataclass(frozen=True)
-class SurplusPhase:
-    """A block that is best for features in surplus on an interval of S.
-
-    Parameters
-    ----------
-    name : str
-    d, n : int
-    low, high : float
-        Where it has the largest gain per dimension; crossings to 1e-10, numerical.
-    rivals : tuple of (name, float)
-        Blocks that lose less than 2 % of the gain somewhere inside, with the least share lost.
-    """
-
-    name: str
-    d: int
-    n: int
-    low: float
-    high: float
-    rivals: tuple[tuple[str, float], ...]
 
 
 MANY = "many features"
@@ -67,68 +44,6 @@ def gains(
     if many:
         found[MANY] = many_gain(S, law)[0]
     return found
-
-
-def surplus(
-    law: str = "binary", *, S_min: float = 1e-3, points: int = 120, within: float = 0.02
-) -> tuple[SurplusPhase, ...]:
-    """The sequence of best blocks for features in surplus, from S near 1 down to S_min.
-
-    Parameters
-    ----------
-    law : {"binary", "uniform"}
-    S_min : float
-    points : int
-        Grid on which phases are first seen; one narrower than a step can be missed.
-    within : float
-        Rivals are listed up to this share of the gain.
-
-    Returns
-    -------
-    tuple of SurplusPhase
-        S falling. "Best known": over the blocks of the table, kept symmetric; below
-        `many_takeover` the many-features solution gains more than any of them.
-
-    Raises
-    ------
-    BadInput
-        If S_min is not in (0, 0.9) or the law has no blocks.
-    """
-    if law not in ("binary", "uniform") or not 0 < S_min < 0.9:
-        raise BadInput(f"law = {law!r}, S_min = {S_min}: give binary or uniform, S_min in (0, 0.9)")
-    table = (DEDICATED, *blocks(law))
-    grid = np.concatenate(
-        [np.geomspace(S_min, 0.2, points // 2), np.linspace(0.2, 0.99, points - points // 2)[1:]]
-    )
-    v = variance(grid, law)
-    size = np.array([b.n / b.d for b in table])
-    loss = losses(table[1:], grid, law)
-    gain = size[:, None] * (v - np.concatenate([np.zeros((1, grid.size)), loss]))
-    first = [int(k) for k in _first(gain)]
-    edges: list[tuple[float, int, int]] = []
-    for i in range(grid.size - 1):
-        if first[i] != first[i + 1]:
-            ends = float(grid[i]), float(grid[i + 1])
-            share = np.max(gain[:, i : i + 2] / np.max(gain[:, i : i + 2], axis=0), axis=1)
-            near = [int(k) for k in np.flatnonzero(share > 0.9)]
-            edges += _between(table, near, law, (first[i], first[i + 1]), ends)
-    edges.sort()
-    bounds = [float(grid[0]), *(s for s, _, _ in edges), float(grid[-1])]
-    order = [first[0], *(k for _, _, k in edges)]
-    phases = []
-    for k, low, high in zip(order, bounds[:-1], bounds[1:], strict=True):
-        inside = np.flatnonzero((grid >= low) & (grid <= high))
-        seen = gain[:, inside]
-        if not inside.size:
-            seen = np.array([[_gain(b, 0.5 * (low + high), law)] for b in table])
-        lost = np.min(1.0 - seen / seen[k], axis=1)
-        rivals = [
-            (table[j].name, max(0.0, float(lost[j])))
-            for j in np.argsort(lost)
-            if j != k and lost[j] < within
-        ]
-        phases.append(SurplusPhase(table[k].name, table[k].d, table[k].n, low, high, tuple(rivals)))
-    return tuple(reversed(phases))
 
 
 def many_takeover(law: str = "binary", *, S_min: float = 1e-3, points: int = 13) -> float:
@@ -180,47 +95,6 @@ def many_takeover(law: str = "binary", *, S_min: float = 1e-3, points: int = 13)
         i = int(np.argmax(behind)) if np.any(behind) else inside.size
         low, high = [low, *inside.tolist()][i], [*inside.tolist(), high][i]
     return 0.5 * (low + high)
-
-
-def _first(gain: Float) -> np.ndarray:
-    """The best row of each column; of ties (to rounding) the earliest."""
-    top = np.max(gain, axis=0)
-    return np.argmax(gain >= top * (1.0 - 1e-11), axis=0)
-
-
-def _between(
-    table: Sequence[Block],
-    near: list[int],
-    law: str,
-    blocks_: tuple[int, int],
-    ends: tuple[float, float],
-    depth: int = 0,
-) -> list[tuple[float, int, int]]:
-    """Changes (S, below, above) between two S with different best blocks."""
-    low, high = ends
-    below, above = blocks_
-    for _ in range(36):
-        middle = 0.5 * (low + high)
-        a, b = (_gain(table[k], middle, law) for k in (below, above))
-        low, high = (middle, high) if a > b else (low, middle)
-        if high - low < 1e-10 * high:
-            break
-    S = 0.5 * (low + high)
-    values = np.array([_gain(table[k], S, law) for k in near])
-    third = near[int(np.argmax(values))]
-    best = max(_gain(table[below], S, law), _gain(table[above], S, law))
-    if depth < 8 and third not in blocks_ and values.max() > best * (1.0 + 1e-9):
-        return [
-            *_between(table, near, law, (below, third), (ends[0], S), depth + 1),
-            *_between(table, near, law, (third, above), (S, ends[1]), depth + 1),
-        ]
-    return [(S, below, above)]
-
-
-def _gain(block: Block, S: float, law: str) -> float:
-    at = np.array([S])
-    loss = np.zeros(1) if block is DEDICATED else block.loss(at, law)
-    return float((block.n / block.d * (variance(at, law) - loss))[0])
 
 
 def envelope(

@@ -172,6 +172,11 @@ def fitting(n: int, d: int, law: str) -> tuple[Block, ...]:
     return tuple(b for b in blocks(law) if b.n <= min(n, SLOW if slow else n) and b.d <= d)
 
 
+def reach(table: Sequence[Block], d: int) -> int:
+    """Features that d dimensions can hold at most: any further ones are ignored."""
+    return max([d, *(b.n * d // b.d for b in table)])
+
+
 def losses(table: Sequence[Block], S: Float, law: str, *, rough: bool = False) -> Float:
     """Least losses per feature, (blocks, M); rough ones are good to about 1e-3."""
     if not table:
@@ -203,7 +208,7 @@ def best_among(
         items = [(a, b, g if np.isfinite(g) else 0.0) for a, b, g in items]
         starts = [_counts(m, [table[k].name for k in rank]) for m in known]
         start = max(starts, key=lambda c: value(items, c)) if starts else None
-        counts = solve(items, d, n, start)
+        counts = solve(items, d, min(n, reach(table, d)), start)
     parts = [(table[k].name, many) for k, many in zip(rank, counts[1:], strict=True) if many]
     used = sum(many * item[0] for many, item in zip(counts, items, strict=True))
     placed = sum(many * item[1] for many, item in zip(counts, items, strict=True))

@@ -21,7 +21,7 @@ def pair_minimum(S: Float, sign: int) -> tuple[Float, Float]:
     Parameters
     ----------
     S : (M,) array
-        In (0, 1).
+        In (0, 1]; at S = 1 inputs are constant: nothing is lost, and the pair counts as even.
     sign : {-1, 1}
         Opposite or parallel.
 
@@ -32,6 +32,12 @@ def pair_minimum(S: Float, sign: int) -> tuple[Float, Float]:
         ratio of 1 (the even pair) or nearly 0 (one feature ignored).
     """
     S = np.asarray(S, dtype=float)
+    if np.any(S >= 1.0):
+        loss, ratio = np.zeros(S.shape), np.ones(S.shape)
+        inner = S < 1.0
+        if np.any(inner):
+            loss[inner], ratio[inner] = pair_minimum(S[inner], sign)
+        return loss, ratio
     # close together near 1 as well: at small S the norms differ by a share of about S/2
     grid = np.unique([*(np.arange(_RATIOS) + 1.0) / _RATIOS, *(1.0 - np.geomspace(1e-6, 0.05, 40))])
     t = np.broadcast_to(grid, (S.size, grid.size))

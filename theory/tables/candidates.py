@@ -70,8 +70,7 @@ def rival_mixtures(n: int, d: int, S: float, law: str, most: int = MOST) -> list
     n, d, most = whole(n, "n"), whole(d, "d"), whole(most, "most")
     S = float(checked(S)[0])
     table = fitting(n, d, law)
-    with np.errstate(invalid="ignore"):  # at S = 1 binary inputs never vary
-        loss = losses(table, np.array([S]), law)[:, 0]
+    loss = losses(table, np.array([S]), law)[:, 0]
     best = best_among(n, d, S, law, table, loss)
     found = [best]
     if d < n:
@@ -156,7 +155,8 @@ def candidates(
     n, d : int
     S : float
         Chance that a feature is on, in (0, 1].
-    law : {"binary", "uniform"}
+    law : {"binary", "uniform", "exponential"}
+        The last without exact forms: numerical, small blocks only.
     most : int
         Mixtures listed at most.
     optimal : bool
@@ -179,6 +179,8 @@ def candidates(
     rows.sort(key=lambda row: float(row["loss"]))
     total = n * float(Features.of(1, S, law).variance[0])
     for i, row in enumerate(rows):
+        if total == 0.0:  # inputs are constant: any norms with the right biases lose nothing
+            row |= dict.fromkeys(("capacity", "interference", "D_star", "max_cosine"))
         following = [x["loss"] for x in rows[i + 1 :] if x["loss"] > row["loss"] * (1.0 + _SAME)]
         row["margin"] = following[0] / row["loss"] - 1.0 if following and row["loss"] > 0 else None
         row["share"] = row["loss"] / total if total > 0 else None

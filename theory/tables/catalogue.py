@@ -170,6 +170,8 @@ def transitions(
             if progress is not None:
                 progress("transitions", done / (done + 6.0), line)
 
+        if progress is not None:
+            progress("transitions", 0.0, "looking for them")
         rows = plain(
             [_with_complement(x) for x in transition_rows(law, seconds=seconds, progress=told)]
         )

@@ -25,7 +25,8 @@ from packing.errors import BadInput
 from theory.features import whole
 from theory.mixtures import Mixture, mixture_losses
 from theory.mixtures.blocks import blocks
-from theory.tables.programme import Programme, crossings, difference, how_known
+from theory.mixtures.ladder import only_noise
+from theory.tables.programme import Certainty, Programme, crossings
 
 COLUMNS = (
     "law",
@@ -200,12 +201,13 @@ def _thresholds(
                 kept[cell] = Threshold(float(S), a, b, "numerical")
         pending = following
     report(0.8)
-    certain: dict[Any, str] = {}
+    certain = Certainty()
     for cell, one in kept.items():
         if one.S is not None and one.S < 1.0:
             assert one.sparser is not None and one.denser is not None
-            key = difference(one.sparser, one.denser), round(one.S, 9)
-            if key not in certain:
-                certain[key] = how_known(one.sparser, one.denser, one.S)
-            kept[cell] = Threshold(one.S, one.sparser, one.denser, certain[key])
+            if only_noise(one.sparser, one.denser, one.S):
+                kept[cell] = Threshold(1.0, one.sparser, one.sparser, "numerical")
+                continue
+            known = certain.of(one.sparser, one.denser, one.S)
+            kept[cell] = Threshold(one.S, one.sparser, one.denser, known)
     return {(a, b): (kept[a, b, a], kept[a, b, b + 1]) for a, b in cells}

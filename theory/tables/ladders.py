@@ -20,7 +20,7 @@ from theory.minima import Progress
 from theory.mixtures import MixtureLadder, mixture_ladder
 from theory.mixtures.mixture import best_among, fitting, losses
 from theory.phases import Ladder
-from theory.tables.programme import how_known
+from theory.tables.programme import Certainty
 from theory.tables.remembered import S_MIN, numerical_ladder
 
 COLUMNS = (
@@ -48,6 +48,7 @@ def phases(
     *,
     optimal: bool = False,
     keep: bool = True,
+    exact: bool = False,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """The phases of n features in d dimensions as S falls: best mixtures, and true optima.
@@ -59,11 +60,15 @@ def phases(
     Parameters
     ----------
     n, d : int
-    law : {"binary", "uniform"}
+    law : {"binary", "uniform", "exponential"}
+        The last without exact forms: numerical, small blocks only.
     optimal : bool
         Search for the ladder of optima where the cache has none.
     keep : bool
         Read and write the cache.
+    exact : bool
+        Enclose every change of mixtures that has formulas, which may take minutes; otherwise only
+        where few small blocks change, for a few seconds.
 
     Returns
     -------
@@ -75,20 +80,26 @@ def phases(
     BadInput
         If an argument is out of range or the law has no blocks.
     """
-    rows = mixture_rows(mixture_ladder(n, d, law, S_min=S_MIN))
+    mixed = mixture_ladder(n, d, law, S_min=S_MIN, progress=progress)
+    rows = mixture_rows(mixed, exact=exact, progress=progress)
     found = numerical_ladder(n, d, law, search=optimal, keep=keep, progress=progress)
     return rows + (optimum_rows(found, law) if found is not None else [])
 
 
-def mixture_rows(ladder: MixtureLadder) -> list[dict[str, Any]]:
-    """One row per phase of a ladder of mixtures."""
+def mixture_rows(
+    ladder: MixtureLadder, *, exact: bool = False, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """One row per phase of a ladder of mixtures; how its changes are known, all where ``exact``."""
+    certain = Certainty(exact)
     edges = [1.0, *(rung.S for rung in ladder.rungs), ladder.S_min]
     rows = []
     for i, phase in enumerate(ladder.phases):
         known = "exact" if ladder.d >= ladder.n else "numerical"
         if i < len(ladder.rungs):
+            if progress is not None:
+                progress("enclosures", i / len(ladder.rungs))
             rung = ladder.rungs[i]
-            known = how_known(rung.sparser, rung.denser, rung.S)
+            known = certain.of(rung.sparser, rung.denser, rung.S)
         rows.append(_row("mixtures", phase.name, edges[i], edges[i + 1], phase.represented, known))
     return rows
 

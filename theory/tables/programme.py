@@ -9,17 +9,24 @@ Numerical: crossings to about 1e-12 relative, of losses in floats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import process_time
 from typing import Any
 
 import numpy as np
 
 from packing.errors import BadInput, NotReached
 from theory.features import Float
-from theory.mixtures.blocks import Block, variance
+from theory.mixtures.blocks import Block, blocks, variance
 from theory.mixtures.mixture import Mixture, losses
 
 _WIDTH = 1e-10  # relative, of the interval at whose ends the signs are proved
+
+SMALL, FEW = 16, 3
+"""Crossings are enclosed unasked where the mixtures differ in so few blocks of so few points."""
+
+SECONDS = 5.0
+"""Processor time for the crossings of one table that are enclosed unasked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +177,49 @@ def _parabola(S: Float, y: Float) -> float:
     return float(S[1] - 2 * y[1] / (slope + np.copysign(np.sqrt(inside), slope)))
 
 
+@dataclass
+class Certainty:
+    """How crossings are known, with a bound on the time that finding it out takes.
+
+    Parameters
+    ----------
+    every : bool
+        Enclose all crossings that have formulas, however long that takes; otherwise those of a few
+        small blocks (FEW, SMALL), until the time is up.
+    seconds : float
+        Processor time for all crossings together; not kept to where ``every`` is asked for.
+    """
+
+    every: bool = False
+    seconds: float = SECONDS
+    spent: float = 0.0
+    kept: dict[Any, str] = field(default_factory=dict)
+
+    def of(self, a: Mixture, b: Mixture, S: float) -> str:
+        """Exact, rigorous or numerical: the crossing of two mixtures near S."""
+        key = difference(a, b), round(S, 9)
+        if key not in self.kept:
+            if not self.every and (self.spent > self.seconds or not _quick(a, b)):
+                return "numerical"
+            start = process_time()
+            self.kept[key] = how_known(a, b, S)
+            self.spent += process_time() - start
+        return self.kept[key]
+
+
+def _quick(a: Mixture, b: Mixture) -> bool:
+    """Whether the blocks that two mixtures do not share are few and small."""
+    parts = difference(a, b)[0]
+    size = {block.name: block.n for block in blocks(a.law)}
+    return len(parts) <= FEW and all(size[name] <= SMALL for name, _ in parts)
+
+
 def how_known(a: Mixture, b: Mixture, S: float) -> str:
     """Whether the crossing of two mixtures near S is exact, rigorous or only numerical."""
     from theory.closed_form import crossing, mixture
 
+    if a.law not in ("binary", "uniform"):  # others have no exact forms
+        return "numerical"
     parts, dedicated, ignored = difference(a, b)
     sides = [
         mixture(

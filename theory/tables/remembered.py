@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from packing import cache
-from packing.errors import NotReached
+from packing.errors import BadInput, NotReached
 from theory.features import Features
 from theory.minima import Progress
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 S_MIN = 1e-4
 """Where `packing critical` ends its ladders unless told otherwise."""
+
+MOST = 1000
+"""Features beyond which no ladder of optima is asked for: a search has no chance there."""
 
 
 def question(n: int, d: int, law: str) -> dict[str, Any]:
@@ -60,7 +63,18 @@ def numerical_ladder(
     -------
     Ladder or None
         Numerical.
+
+    Raises
+    ------
+    BadInput
+        If a search is wanted for more than MOST features.
     """
+    if n > MOST:
+        if search:
+            raise BadInput(
+                f"n = {n}: true optima are searched for up to {MOST} features; leave --optimum out"
+            )
+        return None
     asked = question(n, d, law)
     kept = cache.read(asked) if keep else None
     if kept is not None and "ladder" in kept:

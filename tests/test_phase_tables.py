@@ -24,6 +24,7 @@ from theory.closed_form import closed_form
 from theory.features import Features
 from theory.loss import loss
 from theory.mixtures import best_mixture, block_loss
+from theory.remembered import numerical_ladder, question
 from theory.tables.candidates import candidates, rival_mixtures
 from theory.tables.catalogue import blocks_at, cosines, transitions
 from theory.tables.critical import critical
@@ -31,7 +32,6 @@ from theory.tables.ladders import phases
 from theory.tables.laws import laws
 from theory.tables.parts import KNOWN, largest_cosine, part, weakest
 from theory.tables.programme import Certainty
-from theory.tables.remembered import numerical_ladder, question
 
 
 def placed(name: str, S: float, law: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from packing import cache
 from packing.descent import descend
 from packing.errors import BadInput
 from packing.recognise import name_of
+from theory.envelopes import seen_at
 from theory.exact import Problem, polish
 from theory.features import Features, Float, law_named, seed_of, whole
 from theory.search import Shape, random_starts
@@ -273,21 +274,4 @@ def phase_name(W: Float, b: Float) -> str:
 
 def summary(found: ImportanceMap) -> list[dict[str, Any]]:
     """Share of the cells, and the S and ratios at which each phase is seen, the largest first."""
-    rows = []
-    for k, name in enumerate(found.phase):
-        at = found.index == k
-        r, s = np.nonzero(at)
-        low, high = float(found.S[s.min()]), float(found.S[s.max()])
-        rows.append(
-            {
-                "phase": name,
-                "share": float(np.mean(at)),
-                "S_low": low,
-                "S_high": high,
-                "one_minus_S_low": 1.0 - low,
-                "one_minus_S_high": 1.0 - high,
-                "ratio_low": float(found.ratio[r.min()]),
-                "ratio_high": float(found.ratio[r.max()]),
-            }
-        )
-    return sorted(rows, key=lambda row: -float(row["share"]))
+    return seen_at("phase", found.phase, found.index, found.ratio, found.S)

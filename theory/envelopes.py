@@ -11,7 +11,7 @@ known": over the catalogue's blocks, kept symmetric. Numerical.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 
 from packing.errors import BadInput
 from theory.features import Float, whole
-from theory.mixtures.blocks import Block, blocks, variance
-from theory.mixtures.limit import DEDICATED
+from theory.mixtures.blocks import blocks, variance
+from theory.mixtures.compare import block_norms
+from theory.mixtures.limit import DEDICATED, items_of
 from theory.mixtures.many import many_losses
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses
 from theory.mixtures.programme import prices
@@ -112,7 +113,8 @@ def envelope_map(
         many = many_losses(pairs[0].ravel(), pairs[1].ravel(), law)[0].reshape(group.size, -1)
         for i, s in enumerate(group.tolist(), start):
             v = float(variance(np.array(s), law))
-            items = _items(table, known[:, i - start], v)
+            own = np.concatenate([[0.0], known[:, i - start]])
+            items: list[Item] = list(items_of(table, own, v))
             saved = _MANY_AT * (v - many[i - start])
             items += [(1.0, x, g) for x, g in zip(_MANY_AT.tolist(), saved.tolist(), strict=True)]
             for r, x in enumerate(ratio.tolist()):
@@ -123,13 +125,6 @@ def envelope_map(
                 share[r, i], ignored[r, i] = part, -2 in basis
                 loss[r, i] = 1.0 - (lam * x + mu) / v
     return EnvelopeMap(law, ratio, S, loss, tuple(names), first, share, ignored)
-
-
-def _items(table: tuple[Block, ...], loss: Float, v: float) -> list[Item]:
-    """Dimensions, features and gain of dedicated features (the first) and of every block."""
-    rest = zip(table[1:], loss.tolist(), strict=True)
-    gains = [v, *(b.n * (v - x) if np.isfinite(x) else -1.0 for b, x in rest)]
-    return [(float(b.d), float(b.n), g) for b, g in zip(table, gains, strict=True)]
 
 
 def _dominant(items: list[Item], basis: list[int], x: float) -> tuple[int, float]:
@@ -143,21 +138,28 @@ def _dominant(items: list[Item], basis: list[int], x: float) -> tuple[int, float
 
 def regions(found: EnvelopeMap) -> list[dict[str, Any]]:
     """Share of the plane, and the S and d/n at which each block leads, the largest first."""
+    return seen_at("block", found.name, found.first, found.ratio, found.S)
+
+
+def seen_at(
+    key: str, names: Sequence[str], index: np.ndarray, ratio: Float, S: Float
+) -> list[dict[str, Any]]:
+    """Share of a map (ratio, S) that each name has, and where it is seen; the largest first."""
     rows = []
-    for k, name in enumerate(found.name):
-        at = found.first == k
+    for k, name in enumerate(names):
+        at = index == k
         r, s = np.nonzero(at)
-        low, high = float(found.S[s.min()]), float(found.S[s.max()])
+        low, high = float(S[s.min()]), float(S[s.max()])
         rows.append(
             {
-                "block": name,
+                key: name,
                 "share": float(np.mean(at)),
                 "S_low": low,
                 "S_high": high,
                 "one_minus_S_low": 1.0 - low,
                 "one_minus_S_high": 1.0 - high,
-                "ratio_low": float(found.ratio[r.min()]),
-                "ratio_high": float(found.ratio[r.max()]),
+                "ratio_low": float(ratio[r.min()]),
+                "ratio_high": float(ratio[r.max()]),
             }
         )
     return sorted(rows, key=lambda row: -float(str(row["share"])))
@@ -242,18 +244,5 @@ def staircase_of(
 
 def squared_norms(m: Mixture) -> float:
     """||W||_F^2 of a mixture at its S: dedicated features have norm 1, ignored ones none."""
-    from theory.mixtures.counts import binary_minimum
-    from theory.mixtures.transforms import uniform_minimum
-    from theory.tables.parts import part
-
-    table = {b.name: b for b in blocks(m.law)}
-    minimum = binary_minimum if m.law == "binary" else uniform_minimum
-    total = float(m.dedicated)
-    for name, many in m.parts:
-        block = table[name]
-        if block.row:
-            size = block.n * float(minimum(block.row, np.array([m.S]))[1][0])
-        else:
-            size = part(name, m.S, m.law).size
-        total += many * size
-    return total
+    placed = (many * block_norms(name, m.S, m.law)[0] for name, many in m.parts)
+    return m.dedicated + sum(placed)

@@ -150,8 +150,8 @@ def ladder_command(
     drawn = picture(plot)
     check_law(law, "exponential")
     from theory.mixtures import mixture_ladder
+    from theory.remembered import S_MIN, numerical_ladder
     from theory.tables.ladders import COLUMNS, mixture_rows, optimum_rows
-    from theory.tables.remembered import S_MIN, numerical_ladder
 
     with progress_bar(f"ladder of n = {n}, d = {d}") as progress:
         mixed = mixture_ladder(n, d, law, S_min=S_MIN, progress=progress)

@@ -225,8 +225,8 @@ def critical_table_command(
         raise BadInput(f"law = {law!r}: S* of mixtures is known for binary, uniform, or both")
     if len(n) * len(d) > MOST_VALUES:
         raise BadInput(f"{len(n)} x {len(d)} cells are more than {MOST_VALUES}: ask for fewer")
+    from theory.remembered import numerical_ladder
     from theory.tables.critical import COLUMNS, DIGITS, critical
-    from theory.tables.remembered import numerical_ladder
 
     laws = ("binary", "uniform") if law == "both" else (law,)
     with progress_bar("critical S") as progress:

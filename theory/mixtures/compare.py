@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -167,7 +167,9 @@ def irregular_phases(
     tuple of IrregularPhase, or None
         S falling. None where no ladder is known: nothing can be said.
     """
-    found = ladder if ladder is not None else kept_ladder(n, d, law)
+    from theory.remembered import numerical_ladder
+
+    found = ladder if ladder is not None else numerical_ladder(n, d, law)
     if found is None and ask:
         from theory.phases import ladder as compute
 
@@ -193,33 +195,6 @@ def irregular_phases(
             share, s, name = max(rows)
             out.append(IrregularPhase(branch.name, low, high, s, share, name))
     return tuple(out)
-
-
-def kept_ladder(n: int, d: int, law: str) -> Ladder | None:
-    """The ladder that `packing critical -n n -d d --law law` has kept on disk, or None."""
-    from packing import cache
-
-    entry = cache.read(
-        {  # as the command asks, everything else at its default
-            "verb": "ladder",
-            "n": n,
-            "d": d,
-            "law": law,
-            "importance": [1.0] * n,
-            "bias": True,
-            "relu": True,
-            "S_min": 1e-4,
-            "seed": 0,
-            "starts": None,
-        }
-    )
-    if entry is None:
-        return None
-    try:
-        found: Any = cache.decode(entry["ladder"])
-    except (KeyError, TypeError, ValueError, AttributeError, ImportError):
-        return None
-    return found if type(found).__name__ == "Ladder" else None
 
 
 def staircase(n: int, d: int, S: Sequence[float] | Float, law: str = "binary") -> tuple[Step, ...]:
@@ -252,7 +227,7 @@ def staircase(n: int, d: int, S: Sequence[float] | Float, law: str = "binary") -
         at = s if s > 0.0 else LIMIT
         square, shown = float(mixed.dedicated), [(1.0, mixed.dedicated)] * (mixed.dedicated > 0)
         for name, many in mixed.parts:
-            total, each = _norms(name, at, law)
+            total, each = block_norms(name, at, law)
             square += many * total
             shown += [(D, many * count) for D, count in each]
         wide = many_features(n / d, s, law)
@@ -264,7 +239,7 @@ def staircase(n: int, d: int, S: Sequence[float] | Float, law: str = "binary") -
     return tuple(steps)
 
 
-def _norms(name: str, S: float, law: str) -> tuple[float, list[tuple[float, int]]]:
+def block_norms(name: str, S: float, law: str) -> tuple[float, list[tuple[float, int]]]:
     """Sum of the squared norms of a block at its minimum, and D_i with their counts."""
     block = next(b for b in blocks(law) if b.name == name)
     at = np.array([S])
@@ -301,8 +276,8 @@ __all__ = [
     "Compared",
     "IrregularPhase",
     "Step",
+    "block_norms",
     "compare_optimum",
     "irregular_phases",
-    "kept_ladder",
     "staircase",
 ]

@@ -132,7 +132,7 @@ def envelope(
         return envelope(ratio, LIMIT, law, many=many)[0], 0.0
     v = float(variance(at, law)[0])
     loss = np.concatenate([[0.0], losses(table[1:], at, law)[:, 0]])
-    items: list[tuple[float, float, float]] = list(_items(table, loss, v))
+    items: list[tuple[float, float, float]] = list(items_of(table, loss, v))
     names = [block.name for block in table]
     lam, mu, basis = prices(items, ratio, 1.0)
     for around in (None, 0.03, 0.0005) if many else ():  # the family on a grid, then on closer ones
@@ -156,7 +156,8 @@ def _ratios(
     return np.maximum(np.concatenate([np.zeros(0), *found]), 1.0 + 1e-6)
 
 
-def _items(table: Sequence[Block], loss: Float, v: float) -> list[tuple[int, int, float]]:
+def items_of(table: Sequence[Block], loss: Float, v: float) -> list[tuple[int, int, float]]:
+    """Dimensions, features and gain of every block; -1 per feature where it has no loss."""
     saved = np.where(np.isfinite(loss), v - np.where(np.isfinite(loss), loss, 0.0), -1.0)
     gain = [b.n * float(x) for b, x in zip(table, saved, strict=True)]
     return [(b.d, b.n, g) for b, g in zip(table, gain, strict=True)]
@@ -165,7 +166,7 @@ def _items(table: Sequence[Block], loss: Float, v: float) -> list[tuple[int, int
 def shortfall(table: Sequence[Block], loss: Float, S: float, law: str) -> Float:
     """Per block: which share of the envelope's gain at its own n/d it lacks, (blocks,)."""
     v = float(variance(np.array(S), law))
-    items = [(1, 1, v), *_items(table, loss, v)]
+    items = [(1, 1, v), *items_of(table, loss, v)]
     short = []
     for a, b, g in items[1:]:
         lam, mu, _ = prices(items, a, b)

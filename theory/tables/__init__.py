@@ -3,7 +3,7 @@
 candidates.py    candidates: the phases that compete at one S
 laws.py          laws: the same phases under three laws, side by side
 critical.py      critical: S* and S_onset over a grid of n and d (programme.py)
-ladders.py       phases: the ladder of mixtures beside that of optima (remembered.py)
+ladders.py       phases: the ladder of mixtures beside that of optima (theory.remembered)
 catalogue.py     blocks, surplus: the catalogue by gain per dimension, and where the best changes
 parts.py         blocks and mixtures at one S, and how their losses are known
 

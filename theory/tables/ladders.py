@@ -20,8 +20,8 @@ from theory.minima import Progress
 from theory.mixtures import MixtureLadder, mixture_ladder
 from theory.mixtures.mixture import best_among, fitting, losses
 from theory.phases import Ladder
+from theory.remembered import S_MIN, numerical_ladder
 from theory.tables.programme import Certainty
-from theory.tables.remembered import S_MIN, numerical_ladder
 
 COLUMNS = (
     "ladder",

@@ -1,29 +1,26 @@
 """Train toy models, many at once.
 
-K models of one shape are stacked and updated together (`validate.engine`) on samples of their own
-(`validate.feed`). Nothing crosses from model to model: on a CPU a run's result is bitwise the same
-alone, in any batch and in any order. How many fit is worked out before anything is allocated.
+K models of one shape are advanced together by an engine (`validate.engines`), each on samples of
+its own. Nothing crosses from model to model: on a CPU a run's result is bitwise the same alone, in
+any batch and in any order. How many fit is worked out before anything is allocated.
 
 All decisions about a run (plateau, divergence) fall at ends of its chunks, a number of steps that
-depends on the run alone; a run that stopped is taken out of the stack and its neighbours go on.
+depends on the run alone; a run that stopped is taken out and its neighbours go on.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from packing.errors import BadInput
 from theory.features import Float
-from validate.engine import Stack
-from validate.feed import Feed, form_of
-from validate.plan import RECORDS, alike, batches, device_of
+from validate import engines
+from validate.plan import alike, batches, device_of
 from validate.runs import Recipe, Run, Trained
 
 Progress = Callable[[str, float], None]
@@ -41,6 +38,7 @@ def train(
     runs: Sequence[Run],
     *,
     device: str = "auto",
+    engine: str = "auto",
     memory: int | None = None,
     progress: Progress | None = None,
 ) -> list[Trained]:
@@ -49,7 +47,7 @@ def train(
     Parameters
     ----------
     runs : sequence of Run
-    device, memory
+    device, engine, memory
         As in `batches`.
     progress : callable, optional
         Called with a stage and the fraction done, between chunks; raise from it to stop.
@@ -61,9 +59,9 @@ def train(
     Raises
     ------
     BadInput
-        If the device is not there or a run does not fit.
+        If the device or the engine is not there, or a run does not fit.
     """
-    parts = batches(runs, device=device, memory=memory)
+    parts = batches(runs, device=device, engine=engine, memory=memory)
     work = [len(part) * part[0].recipe.steps for part in parts]
     found: dict[str, Trained] = {}
     for i, part in enumerate(parts):
@@ -73,38 +71,38 @@ def train(
             if progress is not None:
                 progress(stage, a + s * fraction)
 
-        for trained in train_batch(part, device=device, progress=inside):
+        for trained in train_batch(part, device=device, engine=engine, progress=inside):
             found[trained.run.key] = trained
     return [found[run.key] for run in runs]
 
 
 def train_batch(
-    runs: Sequence[Run], *, device: str = "auto", progress: Progress | None = None
+    runs: Sequence[Run],
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    progress: Progress | None = None,
 ) -> list[Trained]:
     """Train runs of one batch together (see `batches`).
 
     Raises
     ------
     BadInput
-        If they cannot share a batch, or the device is not there.
-
-    Notes
-    -----
-    Runs inside one thread of PyTorch, whose setting is restored: with more, how a vector is cut
-    depends on its length, and results on the company. A second thread draws samples.
+        If they cannot share a batch, or the device or the engine is not there.
     """
     place = device_of(device)
     if not runs:
         return []
-    if len({alike(run, place.type) for run in runs}) > 1:
+    kinds = {alike(run, place.type, engine) for run in runs}
+    if len(kinds) > 1:
         raise BadInput("these runs cannot share a batch: split them with validate.train.batches")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    name = str(kinds.pop()[0])
+    lanes = engines.engine(name).lanes(runs, place)
     try:
-        with torch.no_grad(), ThreadPoolExecutor(1, "", torch.set_num_threads, (1,)) as pool:
-            return _Batch(runs, place, pool).train(progress or (lambda stage, fraction: None))
+        batch = _Batch(runs, lanes, f"{place.type}/{name}")
+        return batch.train(progress or (lambda stage, fraction: None))
     finally:
-        torch.set_num_threads(threads)
+        lanes.close()
 
 
 def snapshot_steps(recipe: Recipe) -> list[int]:
@@ -116,14 +114,11 @@ def snapshot_steps(recipe: Recipe) -> list[int]:
 
 
 class _Batch:
-    """The state of one batch while it trains; `alive` maps lanes of the stack to runs."""
+    """The state of one batch while it trains; `alive` maps lanes to runs."""
 
-    def __init__(self, runs: Sequence[Run], device: torch.device, pool: ThreadPoolExecutor) -> None:
-        self.runs, self.recipe, self.pool = list(runs), runs[0].recipe, pool
+    def __init__(self, runs: Sequence[Run], lanes: engines.Lanes, device: str) -> None:
+        self.runs, self.recipe, self.lanes = list(runs), runs[0].recipe, lanes
         self.device = device
-        self.form = form_of(runs[0].setting, self.recipe, device.type)
-        self.feed = Feed(runs, self.form, device)
-        self.stack = Stack(runs, self.form.columns, device)
         self.alive = np.arange(len(runs))
         self.at: list[int] = []  # steps whose losses were recorded, and those losses by run
         self.losses: list[Float] = []
@@ -131,44 +126,34 @@ class _Batch:
         self.last: list[tuple[Status, int, Float] | None] = [None] * len(runs)
 
     def train(self, progress: Progress) -> list[Trained]:
-        start, steps, T = time.perf_counter(), self.recipe.steps, self.form.steps
-        wanted = set(snapshot_steps(self.recipe))
+        start, steps, T = time.perf_counter(), self.recipe.steps, self.lanes.chunk
+        wanted = snapshot_steps(self.recipe)
         if 0 in wanted:
             self._snapshot(0)
-        coming, held, done = self.pool.submit(self.feed.draw), None, 0
-        after = self.stack.weights()
+        done, after = 0, self.lanes.weights()
         while done < steps and len(self.alive):
-            chunk, held = held or coming.result(), None
-            if done + T < steps:
-                coming = self.pool.submit(self.feed.draw)
-            count, before = min(T, steps - done), after
+            begin, end, before = done, min(done + T, steps), after
             sound = np.ones(len(self.alive), dtype=bool)
-            for t in range(count):
-                record = (t + 1) % max(T // RECORDS, 1) == 0 or t == count - 1
-                losses = self.stack.step(chunk, t, done + t, record)
-                if losses is not None:
-                    self._record(done + t + 1, losses)
+            for stop in sorted({end, *(s for s in wanted if done < s < end)}):
+                for step, losses in self.lanes.advance(stop - done):
+                    self._record(step, losses)
                     sound &= np.isfinite(losses)
-                if done + t + 1 in wanted:
-                    self._snapshot(done + t + 1)
-            sound &= self.stack.finite().cpu().numpy()
-            after = self.stack.weights()
-            flat = self._flat(done + count)
+                if stop in wanted:
+                    self._snapshot(stop)
+                done = stop
+            sound &= self.lanes.sound()
+            after = self.lanes.weights()
+            flat = self._flat(done)
             for lane, run in enumerate(self.alive):
                 if not sound[lane]:
-                    self.last[run] = ("diverged", done, before[lane])
-                elif done + count == steps:
+                    self.last[run] = ("diverged", begin, before[lane])
+                elif done == steps:
                     self.last[run] = ("finished", steps, after[lane])
                 elif flat[lane]:
-                    self.last[run] = ("plateau", done + count, after[lane])
-            done += count
+                    self.last[run] = ("plateau", done, after[lane])
             go_on = np.flatnonzero(sound & ~flat)
             if done < steps and len(go_on) < len(self.alive):
-                # The chunk under way was drawn for all: let it end before the feed forgets some.
-                lanes = torch.from_numpy(go_on).to(self.device)
-                held = coming.result().of(lanes)
-                self.feed.keep(go_on.tolist())
-                self.stack.keep(lanes)
+                self.lanes.keep(go_on.tolist())
                 self.alive, after = self.alive[go_on], after[go_on]
             progress(f"training {len(self.runs)} models", done / steps)
         seconds = (time.perf_counter() - start) / len(self.runs)
@@ -181,8 +166,8 @@ class _Batch:
         self.losses.append(row)
 
     def _snapshot(self, step: int) -> None:
-        row = np.full((len(self.runs), self.stack.size), np.nan)
-        row[self.alive] = self.stack.weights()
+        row = np.full((len(self.runs), self.lanes.size), np.nan)
+        row[self.alive] = self.lanes.weights()
         self.snapshots.append((step, row))
 
     def _flat(self, step: int) -> NDArray[np.bool_]:
@@ -225,7 +210,7 @@ class _Batch:
             ),
             status=status,
             steps=steps,
-            device=self.device.type,
+            device=self.device,
             seconds=seconds,
         )
 

@@ -14,7 +14,8 @@ which a busy machine disturbs less. The peer is `ModelGrid` with `TiedLinearRelu
 decay 0, in two ways: every model with a generator of its own (as here), and all of them with equal
 generators, when ModelGrid draws one batch for all (less work, and its models are not independent).
 The peer runs with one thread and with as many as PyTorch takes by itself; its best counts. occhio
-has no binary law; ours is shown with uniform values, like the peer's, and with binary ones.
+has no binary law; both engines are shown with uniform values, like the peer's, and with binary
+ones. The last column compares with the reference engine, torch, under the same law.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ print(models * steps / (time.perf_counter() - start), models * steps / (time.pro
 """
 
 
-def ours(law: str, models: int, steps: int, S: float, batch: int) -> Rate:
-    """Model-steps per second of `validate.train`, by the clock and by the processor's time."""
+def ours(engine: str, law: str, models: int, steps: int, S: float, batch: int) -> Rate:
+    """Model-steps per second of an engine, by the clock and by the processor's time."""
     from validate.runs import Recipe, Run, Setting
     from validate.train import train_batch
 
@@ -69,9 +70,9 @@ def ours(law: str, models: int, steps: int, S: float, batch: int) -> Rate:
         recipe = Recipe(count, batch=batch)
         return [Run(Setting(5, 2, S, law), recipe, seed) for seed in range(models)]
 
-    train_batch(runs(10), device="cpu")
+    train_batch(runs(10), device="cpu", engine=engine)
     start, cpu = time.perf_counter(), time.process_time()
-    train_batch(runs(steps), device="cpu")
+    train_batch(runs(steps), device="cpu", engine=engine)
     work = models * steps
     return work / (time.perf_counter() - start), work / (time.process_time() - cpu)
 
@@ -93,7 +94,8 @@ def main() -> None:
     clean = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
     for _ in range(options.rounds):
         for law in [options.law] if options.law else ["uniform", "binary"]:
-            rows.setdefault(f"validate, {law}", []).append(ours(law, *size))
+            for engine in ("torch", "numba"):
+                rows.setdefault(f"{engine}, {law}", []).append(ours(engine, law, *size))
         for shared in (False, True):
             for threads in (1, 0):
                 given = [shared, threads, size[0], max(size[1] // 10, 20), *size[2:]]
@@ -124,16 +126,19 @@ def main() -> None:
         f"PyTorch {torch.__version__}. Model-steps per second, best of {options.rounds} rounds.",
         "",
         "| who | per second | all rounds | per CPU second | times occhio, own samples: clock, CPU "
-        "| times occhio, one batch: clock, CPU |",
-        "|---|---|---|---|---|---|",
+        "| times occhio, one batch: clock, CPU | times torch: clock |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, values in rows.items():
         ratios = [
             ", ".join(f"{best[name][i] / peer[kind][i]:.1f}" for i in (0, 1)) for kind in kinds
         ]
+        engine, _, law = name.partition(", ")
+        reference = best.get(f"torch, {law}")
+        beside = f"{best[name][0] / reference[0]:.1f}" if reference else ""
         text.append(
             f"| {name} | {best[name][0]:.0f} | {', '.join(f'{wall:.0f}' for wall, _ in values)} | "
-            f"{best[name][1]:.0f} | {ratios[0]} | {ratios[1]} |"
+            f"{best[name][1]:.0f} | {ratios[0]} | {ratios[1]} | {beside} |"
         )
     print("\n".join(text))
     if options.out:

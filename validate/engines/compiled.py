@@ -386,7 +386,7 @@ def _seeds(run: Run, words: int) -> NDArray[np.uint64]:
 
 def _blocks(n: int, d: int, kind: np.dtype[Any]) -> int:
     """Blocks of sixteen columns in a flush."""
-    return min(64, max(1, SCRATCH // (2 * (n + d) * 16 * kind.itemsize)))
+    return min(64, max(8, SCRATCH // (2 * (n + d) * 16 * kind.itemsize)))
 
 
 def _every(recipe: Recipe) -> int:

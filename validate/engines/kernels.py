@@ -61,17 +61,30 @@ fast = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @fast
-def _products(model: Any, s: Any, n: int, d: int, x: int, h: int, blocks: int, zero: Any) -> None:
-    """h = W x: (d, 16) a block from (n, 16) a block, two rows at a time."""
+def _down(model: Any, s: Any, n: int, d: int, x: int, h: int, blocks: int, zero: Any) -> None:
+    """h = W x: (d, 16) a block from (n, 16) a block, four rows at a time."""
     for k in range(blocks):
         source, target = x + k * n * 16, h + k * d * 16
         c = 0
+        while c + 3 < d:
+            one, two, three, four = splat(zero), splat(zero), splat(zero), splat(zero)
+            for i in range(n):
+                v, w = load(s, source + 16 * i), c * n + i
+                one = fma(splat(model[w]), v, one)
+                two = fma(splat(model[w + n]), v, two)
+                three = fma(splat(model[w + 2 * n]), v, three)
+                four = fma(splat(model[w + 3 * n]), v, four)
+            store(s, target + 16 * c, one)
+            store(s, target + 16 * (c + 1), two)
+            store(s, target + 16 * (c + 2), three)
+            store(s, target + 16 * (c + 3), four)
+            c += 4
         while c + 1 < d:
             one, two = splat(zero), splat(zero)
             for i in range(n):
-                v = load(s, source + 16 * i)
-                one = fma(splat(model[c * n + i]), v, one)
-                two = fma(splat(model[(c + 1) * n + i]), v, two)
+                v, w = load(s, source + 16 * i), c * n + i
+                one = fma(splat(model[w]), v, one)
+                two = fma(splat(model[w + n]), v, two)
             store(s, target + 16 * c, one)
             store(s, target + 16 * (c + 1), two)
             c += 2
@@ -83,57 +96,106 @@ def _products(model: Any, s: Any, n: int, d: int, x: int, h: int, blocks: int, z
 
 
 @fast
+def _up(model: Any, s: Any, n: int, d: int, h: int, z: int, blocks: int) -> None:
+    """z = W'h + b: (n, 16) a block from (d, 16) a block, four rows at a time."""
+    bias = n * d
+    for k in range(blocks):
+        source, target = h + k * d * 16, z + k * n * 16
+        i = 0
+        while i + 3 < n:
+            one, two = splat(model[bias + i]), splat(model[bias + i + 1])
+            three, four = splat(model[bias + i + 2]), splat(model[bias + i + 3])
+            for c in range(d):
+                v, w = load(s, source + 16 * c), c * n + i
+                one = fma(splat(model[w]), v, one)
+                two = fma(splat(model[w + 1]), v, two)
+                three = fma(splat(model[w + 2]), v, three)
+                four = fma(splat(model[w + 3]), v, four)
+            store(s, target + 16 * i, one)
+            store(s, target + 16 * (i + 1), two)
+            store(s, target + 16 * (i + 2), three)
+            store(s, target + 16 * (i + 3), four)
+            i += 4
+        while i < n:
+            one = splat(model[bias + i])
+            for c in range(d):
+                one = fma(splat(model[c * n + i]), load(s, source + 16 * c), one)
+            store(s, target + 16 * i, one)
+            i += 1
+
+
+@fast
+def _outer(s: Any, at: Any, n: int, d: int, blocks: int, zero: Any) -> None:
+    """Add h e' + (W e) x' to the gradient of W, two rows and two columns at a time."""
+    g, h, back, x, e = at[GRADIENT], at[HIDDEN], at[BACK], at[INPUT], at[ERROR]
+    for c in range(0, d - 1, 2):
+        for i in range(0, n - 1, 2):
+            one, two, three, four = splat(zero), splat(zero), splat(zero), splat(zero)
+            for k in range(blocks):
+                here, there = 16 * (k * n + i), 16 * (k * d + c)
+                r, q = load(s, e + here), load(s, e + here + 16)
+                u, v = load(s, h + there), load(s, h + there + 16)
+                one, two = fma(r, u, one), fma(q, u, two)
+                three, four = fma(r, v, three), fma(q, v, four)
+                r, q = load(s, x + here), load(s, x + here + 16)
+                u, v = load(s, back + there), load(s, back + there + 16)
+                one, two = fma(r, u, one), fma(q, u, two)
+                three, four = fma(r, v, three), fma(q, v, four)
+            place = g + c * n + i
+            s[place] += total(one)
+            s[place + 1] += total(two)
+            s[place + n] += total(three)
+            s[place + n + 1] += total(four)
+    # What is left over: the last row if d is odd, the last column if n is odd.
+    for c in range(d):
+        start = 0 if c == d - 1 and d % 2 == 1 else n - n % 2
+        for i in range(start, n):
+            one = splat(zero)
+            for k in range(blocks):
+                here, there = 16 * (k * n + i), 16 * (k * d + c)
+                one = fma(load(s, e + here), load(s, h + there), one)
+                one = fma(load(s, x + here), load(s, back + there), one)
+            s[g + c * n + i] += total(one)
+
+
+@fast
 def flush(model: Any, s: Any, at: Any, shape: Any, blocks: int, want: bool, zero: Any) -> float:
     """Add the gradient of the columns in scratch; their loss if wanted. Clears the columns."""
     n, d, relu = shape[N], shape[D], shape[RELU] != 0
-    g, h, back, x, e, w = at[0], at[1], at[2], at[3], at[4], at[5]
-    importance = 3 * shape[SIZE]
-    bias = n * d
-    _products(model, s, n, d, x, h, blocks, zero)
+    x, e, w = at[INPUT], at[ERROR], at[WEIGHT]
+    importance, biases = 3 * shape[SIZE], at[GRADIENT] + n * d
+    _down(model, s, n, d, x, at[HIDDEN], blocks, zero)
+    few = d < 4
+    if not few:
+        _up(model, s, n, d, at[HIDDEN], e, blocks)
     lost = 0.0
-    for k in range(blocks):
-        weight = load(s, w + 16 * k)
-        for i in range(n):
-            z = splat(model[bias + i])
-            for c in range(d):
-                z = fma(splat(model[c * n + i]), load(s, h + 16 * (k * d + c)), z)
-            v = load(s, x + 16 * (k * n + i))
-            scale = mul(weight, splat(model[importance + i]))
-            r = sub(where_positive(z, z), v) if relu else sub(z, v)
-            if want:
-                lost += total(mul(mul(r, r), scale))
-            r = mul(r, scale)
-            if relu:
-                r = where_positive(z, r)
-            store(s, e + 16 * (k * n + i), r)
-    _products(model, s, n, d, e, back, blocks, zero)
     for i in range(n):
-        c = 0
-        while c + 1 < d:
-            one, two = splat(zero), splat(zero)
-            for k in range(blocks):
-                r, v = load(s, e + 16 * (k * n + i)), load(s, x + 16 * (k * n + i))
-                here, there = h + 16 * (k * d + c), back + 16 * (k * d + c)
-                one = fma(r, load(s, here), fma(v, load(s, there), one))
-                two = fma(r, load(s, here + 16), fma(v, load(s, there + 16), two))
-            s[g + c * n + i] += total(one)
-            s[g + (c + 1) * n + i] += total(two)
-            c += 2
-        if c < d:
-            one = splat(zero)
-            for k in range(blocks):
-                r, v = load(s, e + 16 * (k * n + i)), load(s, x + 16 * (k * n + i))
-                here, there = h + 16 * (k * d + c), back + 16 * (k * d + c)
-                one = fma(r, load(s, here), fma(v, load(s, there), one))
-            s[g + c * n + i] += total(one)
-        one = splat(zero)
+        scale, sums, squares = splat(model[importance + i]), splat(zero), splat(zero)
         for k in range(blocks):
-            one = add(one, load(s, e + 16 * (k * n + i)))
-        s[g + bias + i] += total(one)
-    for k in range(blocks):
-        store(s, w + 16 * k, splat(zero))
-        for i in range(n):
-            store(s, x + 16 * (k * n + i), splat(zero))
+            place = 16 * (k * n + i)
+            v = load(s, x + place)
+            if few:
+                z = splat(model[n * d + i])
+                for c in range(d):
+                    z = fma(splat(model[c * n + i]), load(s, at[HIDDEN] + 16 * (k * d + c)), z)
+            else:
+                z = load(s, e + place)
+            r = sub(where_positive(z, z), v) if relu else sub(z, v)
+            y = mul(mul(r, scale), load(s, w + 16 * k))
+            squares = fma(r, y, squares)
+            if relu:
+                y = where_positive(z, y)
+            sums = add(sums, y)
+            store(s, e + place, y)
+        s[biases + i] += total(sums)
+        if want:
+            lost += total(squares)
+    _down(model, s, n, d, e, at[BACK], blocks, zero)
+    _outer(s, at, n, d, blocks, zero)
+    for i in range(w, w + 16 * blocks, 16):
+        store(s, i, splat(zero))
+    for i in range(x, x + 16 * blocks * n, 16):
+        store(s, i, splat(zero))
     return lost
 
 

@@ -239,3 +239,13 @@ def test_patterns_and_chances_agree_with_the_definition() -> None:
             assert found.get(pattern, 0.0) == pytest.approx(p, abs=1e-15)
         assert law.active == pytest.approx(1.0 - chances(setting)[(0,) * 6])
     assert sampler(Setting(4, 2, 1.0)).active == 1.0
+
+
+def test_the_number_of_patterns_of_very_many_features() -> None:
+    from validate.runs import Recipe
+
+    wide = Setting(3000, 2, 0.001)
+    assert sampler(wide).pattern_count() == float("inf")
+    assert form_of(wide, Recipe(1), "cpu").kind == "rows"
+    assert sampler(Setting(5, 2, 0.1)).pattern_count() == 32
+    assert sampler(Setting(6, 2, 0.1, joint="apart:3")).pattern_count() == 16

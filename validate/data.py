@@ -188,8 +188,9 @@ class Sampler:
             yield sum(parts, ()), p
 
     def pattern_count(self) -> float:
-        """How many patterns there are, impossible ones included."""
-        return float(self.size + 1 if self.single else 2) ** self.groups
+        """How many patterns there are, impossible ones included; infinite beyond 2^1000."""
+        each = self.size + 1 if self.single else 2
+        return float(each) ** self.groups if self.groups * math.log2(each) < 1000.0 else math.inf
 
     def _places(self, rng: np.random.Generator, total: int) -> NDArray[np.int64]:
         """Increasing places of on groups among `total` (sample, group) cells, group fastest."""

@@ -305,7 +305,7 @@ def rates_of(recipe: Recipe, start: int, count: int) -> Float:
 def plan_of(setting: Setting, recipe: Recipe) -> Plan:
     """How the samples of a run are drawn."""
     law, batch = sampler(setting), recipe.batch
-    if _few(law) and law.pattern_count() <= PATTERNS:
+    if law.pattern_count() <= PATTERNS:
         return _patterns(counting(list(law.patterns()), batch), law, batch)
     none = np.zeros(1, np.int64)
     dense = law.size == 1 and float(np.max(law.chance)) >= OFTEN
@@ -357,11 +357,6 @@ def _patterns(found: Counting, law: Sampler, batch: int) -> Plan:
         none,
         np.zeros(1),
     )
-
-
-def _few(law: Sampler) -> bool:
-    """Whether patterns can be enumerated at all."""
-    return law.groups <= 64
 
 
 def cost(run: Run) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -336,3 +338,10 @@ def test_snapshots_fall_where_they_fall_in_the_reference() -> None:
     assert np.array_equal(ours.snapshots[-1][1], ours.W)
     steps = ours.curve[:, 0]
     assert steps[-1] == 3000 and all(a < b for a, b in itertools.pairwise(steps))
+
+
+def test_a_change_of_the_vector_arithmetic_reaches_the_compilers_cache() -> None:
+    from validate.engines import simd
+
+    text = Path(simd.__file__).read_bytes()
+    assert kernels.SIMD == hashlib.sha256(text).hexdigest()[:16], "write the new digest there"

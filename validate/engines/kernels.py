@@ -47,8 +47,8 @@ PATTERNS, GAPS, DENSE = 0, 1, 2
 BINARY, UNIFORM, EXPONENTIAL = 0, 1, 2
 
 SIMD = "bb9f52acb78f9fce"
-"""First digits of the SHA-256 of simd.py. The compiler's cache on disk looks at the file of a function
-and at no other, so a change there must change this file too; a test compares."""
+"""First digits of the SHA-256 of simd.py. The compiler's cache on disk looks at the file of a
+function and at no other, so a change there must change this file too; a test compares."""
 
 BITS = 64
 """Random words drawn at a time."""

@@ -345,3 +345,11 @@ def test_a_change_of_the_vector_arithmetic_reaches_the_compilers_cache() -> None
 
     text = Path(simd.__file__).read_bytes()
     assert hashlib.sha256(text).hexdigest()[:16] == kernels.SIMD, "write the new digest there"
+
+
+def test_the_choice_follows_the_number_of_multiplications() -> None:
+    """Few features or d much below n: compiled. Else the Gram matrix, as one large product."""
+    for n, d, name in ((5, 2, "numba"), (40, 39, "numba"), (400, 30, "numba"), (128, 100, "torch")):
+        run = Run(Setting(n, d, 0.05), SHORT, 0)
+        assert engines.engine_for("auto", run, "cpu") == name
+        assert engines.engine_for("torch", run, "cpu") == "torch"

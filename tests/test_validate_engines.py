@@ -22,7 +22,7 @@ from packing.errors import BadInput
 from theory.features import Float
 from validate import engines
 from validate.data import sampler
-from validate.engines import compiled, kernels, tables
+from validate.engines import columns, compiled, drawing, kernels, products, simd, tables
 from validate.runs import Recipe, Run, Setting, Trained
 from validate.train import batches, train, train_batch
 
@@ -170,11 +170,11 @@ def counts(setting: Setting, batch: int, steps: int, models: int) -> Float:
 def test_every_form_draws_the_joint_law(
     setting: Setting, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "PATTERNS", limit)
-    compiled.plan_of.cache_clear()
+    monkeypatch.setattr(drawing, "PATTERNS", limit)
+    drawing.plan_of.cache_clear()
     batch, law = 200, sampler(setting)
     drawn = counts(setting, batch, 400, 8)
-    compiled.plan_of.cache_clear()
+    drawing.plan_of.cache_clear()
     patterns = [(np.array(x, dtype=float), p) for x, p in law.patterns()]
     mean = sum(p * x for x, p in patterns)
     pairs = sum(p * np.outer(x, x) for x, p in patterns)
@@ -322,7 +322,7 @@ def test_scratch_is_left_clean() -> None:
         scratch = compiled._Scratch(lanes)
         rates = compiled.rates_of(SHORT, 0, 3).astype(lanes.kind)
         lanes._train(0, scratch, rates, np.ones(3, bool), np.zeros(3))
-        for part in (kernels.GRADIENT, kernels.INPUT, kernels.WEIGHT):
+        for part in (products.GRADIENT, products.INPUT, products.WEIGHT):
             ends = [*scratch.at, len(scratch.numbers)]
             assert not scratch.numbers[ends[part] : ends[part + 1]].any(), part
         lanes.close()
@@ -341,10 +341,8 @@ def test_snapshots_fall_where_they_fall_in_the_reference() -> None:
 
 
 def test_a_change_of_the_vector_arithmetic_reaches_the_compilers_cache() -> None:
-    from validate.engines import simd
-
-    text = Path(simd.__file__).read_bytes()
-    assert hashlib.sha256(text).hexdigest()[:16] == kernels.SIMD, "write the new digest there"
+    text = b"".join(Path(str(part.__file__)).read_bytes() for part in (simd, products, columns))
+    assert hashlib.sha256(text).hexdigest()[:16] == kernels.UNDER, "write the new digest there"
 
 
 def test_the_choice_follows_the_number_of_multiplications() -> None:

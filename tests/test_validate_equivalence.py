@@ -59,9 +59,9 @@ def test_intervals_of_equal_laws_hold() -> None:
 
 
 def test_cases_cover_every_form() -> None:
-    from validate.engines import kernels
-    from validate.engines.compiled import plan_of
+    from validate.engines import columns
+    from validate.engines.drawing import plan_of
 
     forms = {plan_of(*case).form for case in CASES.values()}
-    assert forms == {kernels.PATTERNS, kernels.GAPS, kernels.DENSE}
+    assert forms == {columns.PATTERNS, columns.GAPS, columns.DENSE}
     assert {case[0].law for case in CASES.values()} == {"binary", "uniform", "exponential"}

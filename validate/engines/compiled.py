@@ -12,8 +12,6 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,20 +19,14 @@ from numpy.typing import NDArray
 
 from packing.errors import BadInput
 from theory.features import Float
-from validate.data import Sampler, generator, sampler
+from validate.data import generator, sampler
 from validate.engine import EPSILON, first_weights, learning_rate
+from validate.engines.drawing import plan_of
 from validate.engines.seam import Engine
-from validate.engines.tables import Counting, Tables, counting
-from validate.runs import Recipe, Run, Setting
+from validate.runs import Recipe, Run
 
 if TYPE_CHECKING:
     import torch
-
-PATTERNS = 1024
-"""Most on/off patterns that are counted."""
-
-OFTEN = 0.25
-"""Independent features that are on with at least this chance are asked cell by cell."""
 
 SCRATCH = 24 * 1024
 """Bytes that the columns of a flush may take: they and the model should fit the smallest cache."""
@@ -50,35 +42,6 @@ FEWEST, MOST = 8, 1024
 
 RECORDS = 128
 """Losses recorded in a run, about."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """All that the kernel is told of a run beside its weights.
-
-    Parameters
-    ----------
-    form : int
-        As in `kernels`.
-    columns : float
-        Columns of a batch, expected.
-    draws : float
-        Random choices and values of a batch, expected.
-    """
-
-    form: int
-    columns: float
-    draws: float
-    starts: NDArray[np.int64]
-    members: NDArray[np.int64]
-    often: int
-    rare: bool
-    last: int
-    keep: NDArray[np.uint64]
-    other: NDArray[np.int64]
-    where: NDArray[np.int64]
-    accept: NDArray[np.uint64]
-    levels: Float
 
 
 class NumbaEngine(Engine):
@@ -118,13 +81,11 @@ class NumbaEngine(Engine):
         return NumbaLanes(runs)
 
     def follow(self, runs: Sequence[Run], x: Float) -> Float:
-        from validate.engines import kernels
-
         lanes = NumbaLanes(runs)
         n, found = runs[0].setting.n, [lanes.weights()]
         for t in range(x.shape[1]):
             for lane, model in enumerate(lanes.models):
-                lanes.feed(model, x[lane, t].reshape(n, -1), t, kernels)
+                lanes.feed(model, x[lane, t].reshape(n, -1), t)
             found.append(lanes.weights())
         lanes.close()
         return np.stack(found, axis=1)
@@ -249,8 +210,11 @@ class NumbaLanes:
             plan.last,
         ]
 
-    def feed(self, model: NDArray[Any], x: Float, t: int, kernels: Any) -> None:
+    def feed(self, model: NDArray[Any], x: Float, t: int) -> None:
         """One step on the samples x (n, B) as they are."""
+        from validate.engines.kernels import finish
+        from validate.engines.products import INPUT, WEIGHT, flush
+
         zero, scratch = self.kind.type(0.0), _Scratch(self)
         s, at, shape = scratch.numbers, scratch.at, self.shapes[0]
         B, room = x.shape[1], 16 * self.blocks
@@ -261,18 +225,18 @@ class NumbaLanes:
             columns[:, : some.shape[1]] = some
             size = self.n * 16 * wide
             placed = columns.reshape(self.n, wide, 16).transpose(1, 0, 2).ravel()
-            s[at[kernels.INPUT] : at[kernels.INPUT] + size] = placed
-            s[at[kernels.WEIGHT] : at[kernels.WEIGHT] + some.shape[1]] = 1.0
-            kernels.flush(model, s, at, shape, wide, False, zero)
+            s[at[INPUT] : at[INPUT] + size] = placed
+            s[at[WEIGHT] : at[WEIGHT] + some.shape[1]] = 1.0
+            flush(model, s, at, shape, wide, False, zero)
         rates = rates_of(self.recipe, t, 1).astype(self.kind)
-        kernels.finish(model, s, at, shape, 0, rates[0], False, zero)
+        finish(model, s, at, shape, 0, rates[0], zero)
 
 
 class _Scratch:
     """What one thread needs beside the models: gradients and columns."""
 
     def __init__(self, lanes: NumbaLanes) -> None:
-        from validate.engines.kernels import BITS, POOL
+        from validate.engines.columns import BITS, POOL
 
         n, d, blocks = lanes.n, lanes.d, lanes.blocks
         wide = 16 * blocks
@@ -299,64 +263,6 @@ def rates_of(recipe: Recipe, start: int, count: int) -> Float:
         rate / (1.0 - one**made),
     )
     return np.stack(np.broadcast_arrays(*columns), axis=1)
-
-
-@lru_cache(maxsize=4096)
-def plan_of(setting: Setting, recipe: Recipe) -> Plan:
-    """How the samples of a run are drawn."""
-    law, batch = sampler(setting), recipe.batch
-    if law.pattern_count() <= PATTERNS:
-        return _patterns(counting(list(law.patterns()), batch), law, batch)
-    none = np.zeros(1, np.int64)
-    dense = law.size == 1 and float(np.max(law.chance)) >= OFTEN
-    tables, last = Tables(), 0
-    accept, levels = np.zeros(1, np.uint64), np.zeros(1)
-    if dense:
-        with np.errstate(divide="ignore"):
-            levels = np.concatenate([law.chance, np.where(law.chance > 0, 1.0 / law.chance, 0.0)])
-        columns, draws = float(batch), float(batch * law.groups)
-    else:
-        top = float(np.max(law.chance))
-        _, last = tables.geometric(top)
-        share = np.minimum(np.floor(law.chance / top * 2.0**64), 2.0**64 - 2.0**11)
-        accept = np.where(law.chance >= top, 0.0, share).astype(np.uint64)
-        columns, draws = batch * law.active, batch * float(np.sum(law.chance)) * 2.0
-    from validate.engines.kernels import DENSE, GAPS
-
-    keep, other, where = tables.packed()
-    form = DENSE if dense else GAPS
-    return Plan(
-        form, columns, draws, none, none, 0, False, last, keep, other, where, accept, levels
-    )
-
-
-def _patterns(found: Counting, law: Sampler, batch: int) -> Plan:
-    from validate.engines.kernels import PATTERNS
-
-    keep, other, where = found.tables.packed()
-    count = len(found.starts) - 1
-    columns = batch * law.active
-    draws = found.often + 2.0 * math.sqrt(columns) + 2.0
-    if law.law == "binary":
-        columns = min(columns, found.often + 2.0)
-    else:
-        draws += batch * float(np.sum(law.chance)) * (1.0 if law.single else law.size)
-    none = np.zeros(1, np.uint64)
-    return Plan(
-        PATTERNS,
-        columns,
-        draws,
-        found.starts,
-        found.members,
-        found.often,
-        found.often < count,
-        0,
-        keep,
-        other,
-        where,
-        none,
-        np.zeros(1),
-    )
 
 
 def cost(run: Run) -> float:

@@ -25,10 +25,11 @@ from test_validate_store import same
 from packing.errors import BadInput
 from validate.compare import Check
 from validate.device import GPU_MEMORY, memory_for
-from validate.run import STORE, VERDICTS, Report, effort, run_suite
+from validate.run import STORE, VERDICTS, Report, run_suite
 from validate.runs import Recipe, Run, Setting
 from validate.store import Model, Store
 from validate.suites import Suite, parse
+from validate.sweep import effort
 
 pytest.importorskip("torch")
 
@@ -226,7 +227,8 @@ def test_nothing_is_written_when_nothing_can_be(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "cuda" in refusal(tiny, out, device="cuda")
     huge = parse(TINY.replace("n = 2\n", "n = 900\n").replace("batch = 64", "batch = 9999999"), "x")
-    assert "batch" in refusal(huge, out)
+    assert "batch" in refusal(huge, out, engine="torch")
+    assert "engine = 'abacus' is unknown" in refusal(tiny, out, engine="abacus")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install 'feature-packing[validate]'" in refusal(tiny, out)
     assert not any(tmp_path.iterdir())

@@ -186,7 +186,9 @@ def test_sessions_say_who_trained_with_what(place: Path) -> None:
     assert (one.id, one.suite, one.suite_hash, one.device) == (first, "quick", "abc", "cpu")
     assert one.ended is None and one.outcome is None
     assert two.ended is not None and two.started <= two.ended and two.outcome == "agree"
-    assert set(one.versions) == {"python", "torch", "numpy", "scipy", "feature-packing"}
+    assert set(one.versions) == {
+        *("python", "torch", "numba", "numpy", "scipy", "feature-packing"),
+    }
     assert one.versions["numpy"] == np.__version__
     held = place.read_bytes()
     assert str(Path.home()).encode() not in held and os.uname().nodename.encode() not in held

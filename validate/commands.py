@@ -22,7 +22,7 @@ from packing.options import JSON, writing
 from packing.table_commands import FORMAT, print_table, table_target
 
 if TYPE_CHECKING:
-    from validate.run import Progress
+    from validate.teller import Progress
 
 EXITS = {
     "agree": OK,
@@ -51,6 +51,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
         packing validate quick
         packing validate polytopes --device cpu --out polytopes
         packing validate polytopes --out polytopes --resume
+        packing validate chapter --engine-backend loky --jobs 16
+        packing validate chapter --engine-backend dask:tcp://10.0.0.1:8786
         packing validate my-suite.toml --json
         """,
 )
@@ -60,6 +62,26 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
     default="auto",
     metavar="[auto|cpu|cuda]",
     help="Where to train; auto takes CUDA where there is one.  [default: auto]",
+)
+@click.option(
+    "--engine",
+    default="auto",
+    metavar="[auto|torch|numba|cuda]",
+    help="What does the arithmetic; auto takes what was measured to be faster.  [default: auto]",
+)
+@click.option(
+    "--engine-backend",
+    "backend",
+    default="none",
+    metavar="NAME[:ADDRESS]",
+    help="Who trains: none (this process), loky (processes here), dask, ray (a cluster here, or "
+    "that at ADDRESS).  [default: none]",
+)
+@click.option(
+    "--jobs",
+    type=int,
+    metavar="N",
+    help="Batches that workers train at a time.  [default: the cores, or the cluster's threads]",
 )
 @click.option(
     "--out",
@@ -75,7 +97,15 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
 )
 @JSON
 def validate_command(
-    suite: str | None, device: str, out: str | None, resume: bool, listed: bool, as_json: bool
+    suite: str | None,
+    device: str,
+    engine: str,
+    backend: str,
+    jobs: int | None,
+    out: str | None,
+    resume: bool,
+    listed: bool,
+    as_json: bool,
 ) -> int:
     from validate.answers import list_tables, list_values, report_tables, report_values
     from validate.suites import load, names
@@ -92,7 +122,16 @@ def validate_command(
     from validate.run import run_suite
 
     with _told(asked.name, folder) as progress:
-        report = run_suite(asked, out=folder, device=device, resume=resume, progress=progress)
+        report = run_suite(
+            asked,
+            out=folder,
+            device=device,
+            engine=engine,
+            backend=backend,
+            jobs=jobs,
+            resume=resume,
+            progress=progress,
+        )
     if report.changed:
         note(f"note: the suite {asked.name} has changed since its first session on this store")
     with writing(folder):

@@ -8,9 +8,10 @@ the store, the others are trained, and what is judged is read back from the stor
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,11 @@ from validate.answers import defeat_values
 from validate.device import device_name, memory_for, ready
 from validate.runs import Run
 from validate.store import Model, Session, Store
+from validate.sweep import trained_batches
+from validate.teller import Progress, Teller
 
 if TYPE_CHECKING:
+    from validate.carriers import Carrier
     from validate.compare import Check, Defeat, Judgement
     from validate.suites import Suite
 
@@ -35,9 +39,6 @@ VERDICTS = {
     "inconclusive": "no check disagrees, but some could not be decided",
 }
 """What a suite comes to, each with its sentence."""
-
-Progress = Callable[..., None]
-"""``progress(stage, fraction, detail)``: a stage's name, how much of it is done, a word on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,9 @@ def run_suite(
     *,
     out: str | os.PathLike[str],
     device: str = "auto",
+    engine: str = "auto",
+    backend: str = "none",
+    jobs: int | None = None,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -115,7 +119,14 @@ def run_suite(
     out : path
         Folder of the store; made if it is missing.
     device : {"auto", "cpu", "cuda"}
-        Where to train; auto takes CUDA where there is one.
+        Where to train; auto takes CUDA where there is one and no backend is given.
+    engine : {"auto", "torch", "numba", "cuda"}
+        What does the arithmetic (`validate.train.train`).
+    backend : {"none", "loky", "dask", "ray"}
+        Who trains: this process, or workers (`validate.carriers.carried`); ``dask:ADDRESS`` is a
+        cluster that runs already. The result does not depend on it.
+    jobs : int, optional
+        Batches that train at a time; as many as there are cores, or threads of the cluster.
     resume : bool
         Go on with a store that holds models; those of this suite are not trained again.
     progress : callable, optional
@@ -128,18 +139,26 @@ def run_suite(
     Raises
     ------
     BadInput
-        If torch or the device is missing, the folder or the store cannot be used, the store holds
-        models and resume is false, or there is no store to resume.
+        If torch, the device, the engine or the backend is missing, the folder or the store cannot
+        be used, the store holds models and resume is false, or there is no store to resume.
+    NotReached
+        If batches cannot be trained for want of memory; everything else is trained and kept.
     """
-    where = ready(device)
+    where = ready(device, backend)
+    from validate.carriers import carried
     from validate.compare import judge
     from validate.train import batches
 
-    # A model too large is refused before a file is made.
-    parts = batches(suite.runs, device=where, memory=memory_for(where))
-    with _opened(Path(out), suite, resume) as store:
+    with ExitStack() as using:
+        # A model too large, or a cluster that is not there, is refused before a file is made.
+        carrier = using.enter_context(carried(backend, jobs))
+        room = memory_for(where, carrier)
+        parts = batches(suite.runs, device=where, engine=engine, memory=room)
+        store = using.enter_context(_opened(Path(out), suite, resume))
         session = store.begin(suite.name, suite.hash, device_name(where))
-        train_missing(store, session, parts, where, progress)
+        train_missing(store, session, parts, where, progress, engine=engine, carrier=carrier)
+        if carrier is not None:
+            carrier.close()  # nothing is left for the workers
         models = tuple(store.load([run.key for run in suite.runs]))
         judgement = judge(suite, models, progress)
         statements = _stated(suite, models, progress)
@@ -165,63 +184,46 @@ def train_missing(
     batches: Sequence[Sequence[Run]],
     device: str,
     progress: Progress | None = None,
+    *,
+    engine: str = "auto",
+    carrier: Carrier | None = None,
 ) -> None:
     """Train the runs that the store does not hold; each batch is kept as soon as it is measured.
 
     Batches are formed of all runs of a suite, so that after an interruption they are the same ones;
-    before each, the store is asked again, since another process may have finished it.
+    before each, the store is asked again, since another process may have finished it. Every other
+    session goes through them backwards: two processes on one store then meet in the middle.
     """
-    from validate.measure import measure
-    from validate.train import train_batch
+    tell = Teller(progress, batches, store)
+    ask = store.finished if carrier is None else partial(_asked, store)
 
-    tell = _Teller(progress, batches)
-    for i, batch in enumerate(batches):
-        held = store.finished(run.key for run in batch)
-        missing = [run for run in batch if run.key not in held]
-        tell.begin(i, store)
-        if missing:
-            trained = train_batch(missing, device=device, progress=tell.inside)
-            models = [(one, measure(one)) for one in trained]
-            store.add(session, models)
-            tell.end(models)
-    tell.begin(len(batches), store)
+    def finished(keys: Iterable[str]) -> set[str]:
+        held = ask(keys)
+        tell.keep(held)
+        return held
 
-
-class _Teller:
-    """How far a suite is: models done, loss, and the fraction of all work that is behind."""
-
-    def __init__(self, progress: Progress | None, batches: Sequence[Sequence[Run]]) -> None:
-        self.progress = progress
-        self.keys = [run.key for batch in batches for run in batch]
-        self.work = [sum(map(effort, batch)) for batch in batches]
-        self.total = sum(self.work) or 1.0
-        self.batch = self.done = 0
-        self.loss = ""
-
-    def begin(self, batch: int, store: Store) -> None:
-        self.batch, self.done = batch, len(store.finished(self.keys))
-        self.inside("training", 0.0)
-
-    def inside(self, stage: str, fraction: float, loss: float | None = None) -> None:
-        if self.progress is None:
-            return
-        if loss is not None:
-            self.loss = f", loss {loss:.4g}"
-        behind = sum(self.work[: self.batch])
-        share = self.work[self.batch] if self.batch < len(self.work) else 0.0
-        said = f"{self.done} of {len(self.keys)} models{self.loss}"
-        self.progress("training", (behind + share * fraction) / self.total, said)
-
-    def end(self, models: Sequence[Model]) -> None:
-        losses = [m.simulated if m.loss is None else m.loss for _, m in models]
-        self.loss = f", loss {min(losses):.4g}"
+    tell.inside()
+    for models in trained_batches(
+        batches,
+        device=device,
+        engine=engine,
+        carrier=carrier,
+        finished=finished,
+        backwards=session % 2 == 0,
+        progress=tell.inside,
+    ):
+        store.add(session, models)
+        tell.end(models)
+    tell.inside()
 
 
-def effort(run: Run) -> float:
-    """How long a run takes, in units of no meaning; the estimate of time left is made of it."""
-    setting, recipe = run.setting, run.recipe
-    # Reading and multiplying, beside a fixed cost of each step.
-    return float(recipe.steps) * (recipe.batch * setting.n * (setting.d + 8.0) + 1e4)
+def _asked(store: Store, keys: Iterable[str]) -> set[str]:
+    """Which keys are kept, asked by a thread that did not open the store."""
+    try:
+        with Store(store.path, write=False) as reading:
+            return reading.finished(keys)
+    except BadInput:  # whoever writes will meet it too, and say so
+        return set()
 
 
 def _stated(suite: Suite, models: Sequence[Model], progress: Progress | None) -> tuple[Any, ...]:

@@ -266,7 +266,7 @@ class Store(Database):
 def versions() -> dict[str, str]:
     """Versions of everything a result depends on; nothing is imported to find them."""
     found = {"python": platform.python_version(), "feature-packing": __version__}
-    for name in ("torch", "numpy", "scipy"):
+    for name in ("torch", "numba", "numpy", "scipy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -29,7 +29,7 @@ def list_values(suites: Sequence[Suite]) -> dict[str, Any]:
                 "about": " ".join(suite.about.split()),
                 "minutes": suite.minutes,
                 "needs": suite.needs,
-                "models": len(suite.runs),
+                "models": suite.size,
                 "checks": [rule.name for rule in suite.rules],
                 "statements": [statement.id for statement in suite.statements],
                 "hash": suite.hash,
@@ -57,6 +57,7 @@ def list_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
 
 def report_values(report: Report) -> dict[str, Any]:
     """A report as JSON values, without the models themselves."""
+    from validate.maps import summary
     from validate.run import VERDICTS
 
     suite, judged = report.suite, report.judgement
@@ -73,6 +74,7 @@ def report_values(report: Report) -> dict[str, Any]:
         "statements": [
             {name: getattr(one, name, None) for name in STATED} for one in report.statements
         ],
+        "maps": [summary(found) for found in judged.maps],
         "models": len(report.models),
         "diverged": sum(trained.status == "diverged" for trained, _ in report.models),
         "compared": judged.compared,
@@ -140,6 +142,12 @@ def report_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
         columns = ["check", "predicted", "measured", "interval", "tolerance", "verdict"]
         title = "Checks (all intervals hold together with 99%)"
         yield grid(title, columns, rows, words=["check", "interval", "verdict"])
+    if values["maps"]:
+        from validate.maps_page import rows as compared
+
+        names = [one["map"] for one in values["maps"]]
+        lines = [list(line) for line in compared(values["maps"])]
+        yield grid("Maps", ["", *names], lines, words=[""])
     if values["statements"]:
         rows = [[one["id"], one["verdict"], one["text"]] for one in values["statements"]]
         yield grid("Ledger", ["", "verdict", "statement"], rows, words=["", "verdict", "statement"])

@@ -13,8 +13,9 @@ from functools import cached_property
 from validate.runs import Recipe, Run, Setting
 from validate.statistics import level
 
-CONTROLS = ("arrangement", "1-S", "law", "bias")
-"""Negative controls: another arrangement, S read as 1 - S, another law, biases dropped."""
+CONTROLS = ("arrangement", "1-S", "law", "bias", "prototypes")
+"""Negative controls: another arrangement, S read as 1 - S, another law, biases dropped, and over a
+map the literature's prototypes passed off as optima."""
 
 QUANTITIES = {
     "loss": "exact loss of the best model of a group",
@@ -28,6 +29,10 @@ QUANTITIES = {
     "path": "loss along training, relative to training on the exact loss",
     "settled": "distance of the Gram matrix at half of the steps to the last one",
     "turned": "rotation of the vectors after their Gram matrix has settled, degrees",
+    "reached": "share of a map's cells whose best model has the loss of the optimum",
+    "phases": "share of a map's cells whose best model has the phase of the optimum",
+    "prototypes": "share of a map's cells whose best model has not the prototypes' phase",
+    "contested": "share with the optimum's phase, of the cells where the prototypes have another",
 }
 """What a check can look at; relative tolerances are those of `RELATIVE`."""
 
@@ -36,6 +41,14 @@ RELATIVE = ("loss", "d_star")
 
 ALONG = ("path", "settled", "turned")
 """Quantities that need snapshots along training."""
+
+MAPPED = {
+    "reached": ("1-S", "law", "prototypes"),
+    "phases": ("1-S", "law", "prototypes"),
+    "prototypes": ("1-S", "law"),
+    "contested": ("prototypes",),
+}
+"""Quantities of a map, and the controls that each of them can have."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,8 @@ class Cell:
         The runs are cut into that many groups of equal size.
     wrong : str
         Blocks of the arrangement that is *not* expected, for the negative control.
-    sweep : str
-        Sweep that the cell belongs to, or empty.
+    sweep, map : str
+        Sweep or map that the cell belongs to, or empty.
     """
 
     name: str
@@ -63,6 +76,7 @@ class Cell:
     groups: int
     wrong: str = ""
     sweep: str = ""
+    map: str = ""
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -71,10 +85,47 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Map:
+    """A plane of cells: the importance of the last feature over that of the others, against S.
+
+    Parameters
+    ----------
+    name : str
+    n, d : int
+    law : str
+    ratio, S : tuple of float
+        R importance ratios and M values of S, rising.
+    runs : int
+        Models of each cell; the best of them is what is compared.
+    within : float
+        The best model has the optimum's loss if it differs by no more than this part of it.
+    tie : float
+        Another phase does not disagree if its loss lies above the optimum's by less than this part
+        of it ...
+    near : int
+        ... in a cell that has a boundary of the predicted map within so many cells, or S = 1.
+    reason : str
+        Why these three numbers.
+    """
+
+    name: str
+    n: int
+    d: int
+    law: str
+    ratio: tuple[float, ...]
+    S: tuple[float, ...]
+    runs: int
+    within: float
+    tie: float
+    near: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Rule:
     """A check as declared: what is compared, how near it has to be, and why.
 
-    ``cell`` names a cell, or a sweep where the quantity is ``critical``.
+    ``cell`` names a cell, a sweep where the quantity is ``critical``, or a map for `MAPPED`.
     """
 
     cell: str
@@ -112,6 +163,8 @@ class Suite:
     statements : tuple of Statement
     hash : str
         SHA-256 of what the file says.
+    maps : tuple of Map
+        Their cells stand among the cells, ratio after ratio, S rising in each.
     """
 
     name: str
@@ -123,11 +176,17 @@ class Suite:
     rules: tuple[Rule, ...]
     statements: tuple[Statement, ...]
     hash: str
+    maps: tuple[Map, ...] = ()
 
     @property
     def alpha(self) -> float:
         """Chance of each interval to miss, such that all hold together with 99%."""
         return level(len(self.rules))
+
+    @property
+    def size(self) -> int:
+        """How many runs there are, counted without their keys, which take seconds for a map."""
+        return len({(c.setting, c.recipe, seed) for c in self.cells for seed in c.seeds})
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -141,5 +200,19 @@ class Suite:
         """Cells of a sweep, S rising."""
         return tuple(cell for cell in self.cells if cell.sweep == name)
 
+    def map(self, name: str) -> Map:
+        return next(plan for plan in self.maps if plan.name == name)
 
-__all__ = ["ALONG", "CONTROLS", "QUANTITIES", "RELATIVE", "Cell", "Rule", "Statement", "Suite"]
+
+__all__ = [
+    "ALONG",
+    "CONTROLS",
+    "MAPPED",
+    "QUANTITIES",
+    "RELATIVE",
+    "Cell",
+    "Map",
+    "Rule",
+    "Statement",
+    "Suite",
+]

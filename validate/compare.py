@@ -14,20 +14,21 @@ refutes the prediction whatever the checks say. Predictions are numerical (`pred
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from packing.errors import BadInput
-from validate import predict
+from validate import maps, predict
 from validate.along import ALONG
+from validate.cells import MAPPED
 from validate.controls import Control, broken, control
+from validate.defeats import Defeat, below, defeat_of
+from validate.maps_predicted import wrong_of
 from validate.predict import Truth
 from validate.quantities import MEASURED, Model, Quantity, Sample, change
-from validate.runs import Measured, Setting, Trained
+from validate.runs import Setting
 from validate.statistics import Estimate, Verdict, agreed, verdict
-from validate.suites import RELATIVE, Rule, Suite
+from validate.suites import RELATIVE, Cell, Rule, Suite
 
 Progress = Callable[..., None]
 
@@ -68,19 +69,6 @@ class Check:
 
 
 @dataclass(frozen=True, eq=False)
-class Defeat:
-    """A trained model that is better than the predicted optimum."""
-
-    key: str
-    setting: Setting
-    loss: float
-    error_bound: float
-    predicted: float
-    rounding: float
-    model: Model
-
-
-@dataclass(frozen=True, eq=False)
 class Judgement:
     """What a suite comes to.
 
@@ -96,6 +84,8 @@ class Judgement:
         Chance of each interval to miss.
     compared, predictions : int
         Trained models compared with a predicted optimum, and how many optima those were.
+    maps : tuple of Found
+        What was found in each map of the suite.
     """
 
     checks: tuple[Check, ...]
@@ -105,6 +95,7 @@ class Judgement:
     alpha: float
     compared: int
     predictions: int
+    maps: tuple[maps.Found, ...] = ()
 
 
 def judge(suite: Suite, models: Sequence[Model], progress: Progress | None = None) -> Judgement:
@@ -132,17 +123,31 @@ def judge(suite: Suite, models: Sequence[Model], progress: Progress | None = Non
         samples[cell.name] = Sample(tuple(by_key[run.key] for run in cell.runs), cell.groups)
 
     tell = progress or (lambda *_: None)
-    settings = {cell.setting: cell.name for cell in suite.cells if cell.setting.independent}
-    work, defeats, compared = len(settings) + len(suite.rules), [], 0
+    mapped = {cell.setting for cell in suite.cells if cell.map}
+    searched = [c for c in suite.cells if c.setting.n <= predict.SEARCHED and not c.map]
+    settings = {c.setting: c.name for c in searched if c.setting.independent}
+    held: dict[Setting, list[Model]] = {}
+    for model in by_key.values():
+        held.setdefault(model[0].run.setting, []).append(model)
+    work, defeats, compared = len(settings) + len(suite.maps) + len(suite.rules), [], 0
     for i, (setting, name) in enumerate(settings.items()):
         tell("comparing", i / work, f"predicting {name}")
-        held = [m for m in by_key.values() if m[0].run.setting == setting]
-        compared += len(held)
-        defeats += [found for model in held if (found := defeat_of(*model)) is not None]
+        compared += len(held[setting])
+        defeats += [x for model in held[setting] if (x := defeat_of(*model)) is not None]
+    found: dict[str, maps.Found] = {}
+    for i, plan in enumerate(suite.maps):
+        tell("comparing", (len(settings) + i) / work, f"predicting {plan.name}")
+        cells = [cell for cell in suite.cells if cell.map == plan.name]
+        found[plan.name] = maps.found_in(plan, cells, by_key)
+        compared += found[plan.name].loss.size
+        defeats += _beaten(found[plan.name], cells, by_key)
     checks = []
     for i, rule in enumerate(suite.rules):
-        tell("comparing", (len(settings) + i) / work, rule.name)
-        checks.append(_check(suite, rule, samples))
+        tell("comparing", (work - len(suite.rules) + i) / work, rule.name)
+        if rule.quantity in MAPPED:
+            checks.append(_mapped(suite, rule, found[rule.cell]))
+        else:
+            checks.append(_check(suite, rule, samples))
     flaws = broken(checks)
     verdicts = [check.verdict for check in checks]
     overall: str = agreed(verdicts)
@@ -155,26 +160,37 @@ def judge(suite: Suite, models: Sequence[Model], progress: Progress | None = Non
         verdict="defeated" if defeats else overall,
         alpha=suite.alpha,
         compared=compared,
-        predictions=len(settings),
+        predictions=len(settings) + len(mapped),
+        maps=tuple(found.values()),
     )
 
 
-def defeat_of(trained: Trained, measured: Measured) -> Defeat | None:
-    """The defeat that a model is, if its exact loss lies below the predicted optimum."""
-    setting = trained.run.setting
-    if measured.loss is None or not setting.independent or not np.isfinite(measured.loss):
-        return None
-    right, bound = predict.truth(setting), measured.error_bound or 0.0
-    if not measured.loss + bound < right.loss - right.rounding:
-        return None
-    return Defeat(
-        key=trained.run.key,
-        setting=setting,
-        loss=measured.loss,
-        error_bound=bound,
-        predicted=right.loss,
-        rounding=right.rounding,
-        model=(trained, measured),
+def _beaten(
+    found: maps.Found, cells: Sequence[Cell], models: Mapping[str, Model]
+) -> Iterator[Defeat]:
+    """The defeats of a map: any of its models, not only the best of a cell."""
+    right = found.right
+    for place, cell in enumerate(cells):
+        at = divmod(place, len(found.plan.S))
+        for run in cell.runs:
+            one = below(models[run.key], float(right.loss[at]), float(right.rounding[at]))
+            if one is not None:
+                yield one
+
+
+def _mapped(suite: Suite, rule: Rule, found: maps.Found) -> Check:
+    """A share of the cells of a map against its prediction, and against wrong readings."""
+    expected = maps.reading(rule.quantity, found, found.right)
+    estimate = maps.measured(rule.quantity, found, found.right, suite.alpha)
+    controls = []
+    for name in rule.controls:
+        wrong = wrong_of(found.plan, name)
+        told = maps.measured(rule.quantity, found, wrong, suite.alpha)
+        moved = maps.shift(rule.quantity, found, wrong)
+        value = maps.reading(rule.quantity, found, wrong)
+        controls.append(control(name, value, moved, told, rule.tolerance))
+    return _judged(
+        rule, expected, estimate, rule.tolerance, controls, "of the cells", found.right.status
     )
 
 

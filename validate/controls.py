@@ -26,6 +26,7 @@ MEANING = {
     "1-S": "S read as 1 - S",
     "law": "the other law",
     "bias": "biases dropped",
+    "prototypes": "prototypes passed off as optima",
 }
 
 

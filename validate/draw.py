@@ -257,6 +257,9 @@ def _smallest(W: Float) -> float:
 
 
 def _excess(losses: Sequence[float | None], truth: Truth) -> list[float]:
+    """Losses above the predicted one, relative; none where that is zero (n <= d)."""
+    if not truth.loss > 0.0:
+        return []
     return [x / truth.loss - 1.0 for x in losses if x is not None and np.isfinite(x)]
 
 

@@ -7,12 +7,13 @@ pictures, what was not shown, provenance. Pictures lie inside the page, which ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from validate import predict
 from validate.controls import MEANING, POWER, broken, count
+from validate.maps_page import section
 from validate.markup import STYLE, Raw, embedded, picture, table
 from validate.quantities import Sample
 from validate.suites import ALONG, QUANTITIES
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from validate.suites import Cell
 
 
-def page(report: Report, gaps: Sequence[str]) -> str:
-    """The report as one HTML page, pictures inside."""
+def page(
+    report: Report, gaps: Sequence[str], drawn: Mapping[str, dict[str, bytes]] | None = None
+) -> str:
+    """The report as one HTML page, pictures inside; those of the maps come as bytes."""
     suite = report.suite
     title = escape(f"{suite.title}")
     parts = [
@@ -34,6 +37,7 @@ def page(report: Report, gaps: Sequence[str]) -> str:
         *_checks(report),
         *_defeats(report),
         *_statements(report),
+        *section(report, drawn or {}),
         *_cells(report),
         *_pictures(report),
         "<h2>What was not shown</h2><ul>",
@@ -151,9 +155,17 @@ def _cells(report: Report) -> Iterator[str]:
     if not report.suite.cells:
         return
     yield "<h2>What was trained</h2>"
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     samples = _samples(report)
+    for plan in report.suite.maps:
+        mine = [cell for cell in report.suite.cells if cell.map == plan.name]
+        size = f"{len(plan.ratio)} × {len(plan.S)} cells of {plan.runs}"
+        r, S = (f"{axis[0]:g} to {axis[-1]:g}" for axis in (plan.ratio, plan.S))
+        said = f"n = {plan.n}, d = {plan.d}, S = {S}, importance {r}, {plan.law}"
+        rows.append((plan.name, said, size, mine[0].recipe.steps, "", "", "a map", ""))
     for cell in report.suite.cells:
+        if cell.map:
+            continue
         sample = samples[cell.name]
         names = Counter(measured.name for _, measured in sample.best)
         losses = [m.loss for _, m in sample.models if m.loss is not None]
@@ -180,7 +192,7 @@ def _pictures(report: Report) -> Iterator[str]:
     samples = _samples(report)
     found: list[tuple[str, Sample, Truth]] = []
     for cell in report.suite.cells:
-        if cell.setting.independent:
+        if cell.setting.independent and not cell.map:
             found.append((cell.name, samples[cell.name], predict.truth(cell.setting)))
     solo = [x for x in found if not report.suite.cell(x[0]).sweep]
     if not found:

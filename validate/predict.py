@@ -38,6 +38,10 @@ LARGE, STARTS = 12, 6
 """Beyond LARGE features a start costs seconds: STARTS random ones have to do, beside the named
 arrangements of as many features, from which the search may descend further."""
 
+SEARCHED = 60
+"""Features up to which an optimum is searched for; beyond, a search would take hours, and what
+theory says is the best mixture of blocks, an upper bound (`validate.staircase.bound`)."""
+
 OTHER_LAW = {"binary": "uniform", "uniform": "binary", "exponential": "uniform"}
 
 
@@ -121,7 +125,11 @@ def ladder_of(setting: Setting) -> Ladder:
 
 
 def truth(setting: Setting) -> Truth:
-    """The prediction for a setting."""
+    """The prediction for a setting; beyond SEARCHED features a bound that nothing can defeat."""
+    if setting.n > SEARCHED:
+        from validate.staircase import bound
+
+        return bound(setting)
     best = predicted(setting)
     rounding = best.loss.error_bound + POLISH * best.loss.total
     name, status = best.name, best.status

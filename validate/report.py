@@ -4,8 +4,9 @@ report.html   verdict, checks, controls, defeats, cells, pictures (inside the pa
               and what was not shown
 checks.csv    a row for each check;  runs.csv    a row for each trained model
 report.json   what `packing validate --json` prints, the controls and the gaps
+maps.csv      a row for each cell of each map, and the pictures of each; where a suite has maps
 
-All four are prepared first and then put in place, so a folder holds a whole report or none of it.
+All are prepared first and then put in place, so a folder holds a whole report or none of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from packing.files import replacing
 from packing.tables import render
 from validate.controls import MEANING, POWER, broken
 from validate.encode import COLUMNS, row_of
+from validate.maps_page import cells_csv, pictures, stem
 from validate.page import page
 
 if TYPE_CHECKING:
@@ -68,18 +70,29 @@ def write(report: Report, folder: str | os.PathLike[str]) -> Path:
         If the folder cannot be made or written to.
     """
     where = Path(folder)
+    maps = report.judgement.maps
+    drawn = {found.plan.name: pictures(found) for found in maps}
     texts = {
-        "report.html": page(report, gaps(report)),
+        "report.html": page(report, gaps(report), drawn),
         "report.json": as_json(report),
         "runs.csv": runs_csv(report),
         "checks.csv": checks_csv(report),
     }
+    if maps:
+        texts["maps.csv"] = cells_csv(maps)
+    images = {
+        stem(report, found, what): image
+        for found in maps
+        for what, image in drawn[found.plan.name].items()
+    }
     try:
         where.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:  # leaves in reverse: the page comes into place last
-            temporary = {n: stack.enter_context(replacing(where / n)) for n in texts}
+            temporary = {n: stack.enter_context(replacing(where / n)) for n in (*texts, *images)}
             for name, text in texts.items():
                 temporary[name].write_text(text, encoding="utf-8")
+            for name, image in images.items():
+                temporary[name].write_bytes(image)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"the report in {where} cannot be written: {reason}") from None

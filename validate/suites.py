@@ -7,6 +7,7 @@ A suite is one file in `validate/declared`, or any TOML file of the same form:
     [recipe]                           how models are trained, unless a cell says otherwise
     [[cell]]                           models of one setting: name, n, d, S, runs, groups, ...
     [[sweep]]                          the same along a list of S, for the S at which phases change
+    [[map]]                            the same over a plane of importance and S (`maps_declared`)
     [[check]]                          cells, quantity, tolerance, its reason, negative controls
     [[statement]]                      a sentence of the ledger: id, text, by
 
@@ -21,6 +22,7 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -30,13 +32,17 @@ from packing.errors import BadInput
 from validate.cells import (
     ALONG,
     CONTROLS,
+    MAPPED,
     QUANTITIES,
     RELATIVE,
     Cell,
+    Map,
     Rule,
     Statement,
     Suite,
 )
+from validate.entries import count, is_number, known, positive, tables, text
+from validate.maps_declared import map_of
 from validate.runs import Recipe, Setting
 from validate.statistics import fewest_groups, level
 
@@ -46,7 +52,7 @@ _MODEL = ("n", "d", "S", "law", "importance", "bias", "relu", "joint")
 _CELL = {"name", *_MODEL, "runs", "groups", "seed", "wrong", "recipe"}
 _CHECK = {"cells", "quantity", "tolerance", "reason", "controls"}
 _WORDS = ("title", "about", "minutes", "needs", "seed", "recipe")
-_TOP = {*_WORDS, "cell", "sweep", "check", "statement"}
+_TOP = {*_WORDS, "cell", "sweep", "map", "check", "statement"}
 
 
 def names() -> tuple[str, ...]:
@@ -96,19 +102,26 @@ def parse(text: str, name: str) -> Suite:
 
 
 def _suite(data: Mapping[str, Any], name: str) -> Suite:
-    _known(data, _TOP, "the file")
+    known(data, _TOP, "the file")
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     recipe = data.get("recipe", {})
-    seed = _count(data, "seed", "the file", 0, 0)
-    cells = [_cell({"seed": seed, **x}, recipe) for x in _tables(data, "cell")]
-    for x in _tables(data, "sweep"):
+    seed = count(data, "seed", "the file", 0, 0)
+    cells = [_cell({"seed": seed, **x}, recipe) for x in tables(data, "cell")]
+    for x in tables(data, "sweep"):
         cells += _sweep({"seed": seed, **x}, recipe)
+    maps = []
+    for x in tables(data, "map"):
+        plan, places = map_of(x)
+        maps.append(plan)
+        shared = {k: x[k] for k in ("n", "d", "runs", "seed", "recipe") if k in x}
+        for place in places:
+            cells.append(_cell({"seed": seed, **shared, **place}, recipe, of_map=plan.name))
     taken = [cell.name for cell in cells] + sorted({c.sweep for c in cells if c.sweep})
-    for one in taken:
-        if taken.count(one) > 1:
+    for one, times in Counter([*taken, *(plan.name for plan in maps)]).items():
+        if times > 1:
             raise BadInput(f"two cells are called {one!r}: give each a name of its own")
-    rules = tuple(rule for x in _tables(data, "check") for rule in _rules(x, cells))
-    statements = tuple(_statement(x) for x in _tables(data, "statement"))
+    rules = tuple(rule for x in tables(data, "check") for rule in _rules(x, cells))
+    statements = tuple(_statement(x) for x in tables(data, "statement"))
     if not rules and not statements:
         raise BadInput("it checks nothing: give at least one [[check]] or [[statement]]")
     for rule in rules:
@@ -117,26 +130,29 @@ def _suite(data: Mapping[str, Any], name: str) -> Suite:
     _enough(rules, cells)
     return Suite(
         name=name,
-        title=_text(data, "title", "the file"),
-        about=_text(data, "about", "the file"),
-        minutes=_positive(data, "minutes", "the file"),
-        needs=_text(data, "needs", "the file"),
+        title=text(data, "title", "the file"),
+        about=text(data, "about", "the file"),
+        minutes=positive(data, "minutes", "the file"),
+        needs=text(data, "needs", "the file"),
         cells=tuple(cells),
         rules=rules,
         statements=statements,
         hash=digest,
+        maps=tuple(maps),
     )
 
 
-def _cell(x: Mapping[str, Any], recipe: Mapping[str, Any], sweep: str = "") -> Cell:
-    name = _text(x, "name", "a cell")
+def _cell(
+    x: Mapping[str, Any], recipe: Mapping[str, Any], sweep: str = "", of_map: str = ""
+) -> Cell:
+    name = text(x, "name", "a cell")
     where = f"cell {name!r}"
-    _known(x, _CELL, where)
+    known(x, _CELL, where)
     for key in ("n", "d", "S", "runs"):
         if key not in x:
             raise BadInput(f"{where} has no {key}: give one")
-    runs, seed = _count(x, "runs", where), _count(x, "seed", where, 0, 0)
-    groups = _count(x, "groups", where, 1, 1)
+    runs, seed = count(x, "runs", where), count(x, "seed", where, 0, 0)
+    groups = count(x, "groups", where, 1, 1)
     if runs % groups:
         raise BadInput(f"{where}: {runs} runs make no {groups} equal groups; give a multiple")
     model = {key: x[key] for key in _MODEL if key in x}
@@ -156,13 +172,13 @@ def _cell(x: Mapping[str, Any], recipe: Mapping[str, Any], sweep: str = "") -> C
     wrong = x.get("wrong", "")
     if not isinstance(wrong, str):
         raise BadInput(f"{where}: wrong = {wrong!r}: give the name of an arrangement")
-    return Cell(name, setting, how, tuple(range(seed, seed + runs)), groups, wrong, sweep)
+    return Cell(name, setting, how, tuple(range(seed, seed + runs)), groups, wrong, sweep, of_map)
 
 
 def _sweep(x: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Cell]:
-    name = _text(x, "name", "a sweep")
+    name = text(x, "name", "a sweep")
     grid = x.get("S")
-    if not isinstance(grid, list) or len(grid) < 2 or not all(_is_number(S) for S in grid):
+    if not isinstance(grid, list) or len(grid) < 2 or not all(is_number(S) for S in grid):
         raise BadInput(f"sweep {name!r}: give S as a list of at least two numbers")
     if sorted(set(grid)) != grid:
         raise BadInput(f"sweep {name!r}: give its S in rising order")
@@ -172,38 +188,43 @@ def _sweep(x: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Cell]:
 def _recipe(x: Any, where: str) -> dict[str, Any]:
     if not isinstance(x, dict):
         raise BadInput(f"{where}: recipe is a table, as in recipe = {{ steps = 1000 }}")
-    _known(x, {f.name for f in fields(Recipe)}, f"the recipe of {where}")
+    known(x, {f.name for f in fields(Recipe)}, f"the recipe of {where}")
     return {k: tuple(v) if isinstance(v, list) else v for k, v in x.items()}
 
 
 def _rules(x: Mapping[str, Any], cells: Sequence[Cell]) -> Iterator[Rule]:
     where = f"a check of {x.get('quantity', 'nothing')!r}"
-    _known(x, _CHECK, where)
-    quantity = _text(x, "quantity", where)
+    known(x, _CHECK, where)
+    quantity = text(x, "quantity", where)
     if quantity not in QUANTITIES:
         near = difflib.get_close_matches(quantity, QUANTITIES, 1)
         hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(QUANTITIES)}"
         raise BadInput(f"there is no quantity {quantity!r}: {hint}")
     controls = x.get("controls", [])
+    fitting = MAPPED.get(quantity, tuple(c for c in CONTROLS if c != "prototypes"))
     for one in controls if isinstance(controls, list) else [controls]:
-        if one not in CONTROLS or not isinstance(controls, list):
-            known = ", ".join(CONTROLS)
-            raise BadInput(f"{where}: controls = {controls!r}: give a list of some of {known}")
-    tolerance, reason = _positive(x, "tolerance", where), _text(x, "reason", where)
+        if one not in fitting or not isinstance(controls, list):
+            some = ", ".join(fitting)
+            raise BadInput(f"{where}: controls = {controls!r}: give a list of some of {some}")
+    tolerance, reason = positive(x, "tolerance", where), text(x, "reason", where)
     wanted = x.get("cells")
     if not isinstance(wanted, list) or not wanted:
         raise BadInput(f"{where}: give cells, a list of names")
-    known_names = {(c.sweep if quantity == "critical" else c.name) for c in cells} - {""}
+    kind = "map" if quantity in MAPPED else "sweep" if quantity == "critical" else "cell"
+    mine = {
+        "map": {c.map: c for c in cells},
+        "sweep": {c.sweep: c for c in cells},
+        "cell": {c.name: c for c in cells},
+    }[kind]
     for one in wanted:
-        if one not in known_names:
-            kind = "sweep" if quantity == "critical" else "cell"
+        if not one or one not in mine:
             raise BadInput(f"{where}: there is no {kind} {one!r}")
-        mine = [c for c in cells if one in (c.name, c.sweep)]
-        if not all(c.setting.independent for c in mine):
+        cell = mine[one]
+        if not cell.setting.independent:
             raise BadInput(f"{where}: theory speaks of independent features only, not of {one!r}")
-        if "arrangement" in controls and quantity != "critical" and not mine[0].wrong:
+        if "arrangement" in controls and quantity != "critical" and not cell.wrong:
             raise BadInput(f"{where}: cell {one!r} names no wrong arrangement for its control")
-        if quantity in ALONG and not mine[0].recipe.snapshots:
+        if quantity in ALONG and not cell.recipe.snapshots:
             raise BadInput(f"{where}: cell {one!r} keeps no snapshots; give some in its recipe")
         yield Rule(one, quantity, tolerance, reason, tuple(controls))
 
@@ -212,6 +233,8 @@ def _enough(rules: Sequence[Rule], cells: Sequence[Cell]) -> None:
     """Whether every check can have an interval at all: that takes a number of groups."""
     least = fewest_groups(level(max(1, len(rules))))
     for rule in rules:
+        if rule.quantity in MAPPED:
+            continue  # its cells are the trials
         groups = min(c.groups for c in cells if rule.cell in (c.name, c.sweep))
         if groups < least:
             raise BadInput(
@@ -222,61 +245,18 @@ def _enough(rules: Sequence[Rule], cells: Sequence[Cell]) -> None:
 
 def _statement(x: Mapping[str, Any]) -> Statement:
     where = f"statement {x.get('id', '')!r}"
-    _known(x, {"id", "text", "by"}, where)
-    return Statement(_text(x, "id", where), _text(x, "text", where), _text(x, "by", where))
-
-
-# --- values ------------------------------------------------------------------------------------
-
-
-def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = data.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(x, dict) for x in found):
-        raise BadInput(f"{key} is no list of tables: write [[{key}]]")
-    return found
-
-
-def _known(x: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key in x:
-        if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            raise BadInput(f"{where} has an unknown key {key!r}: {hint}")
-
-
-def _text(x: Mapping[str, Any], key: str, where: str) -> str:
-    value = x.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"{where}: give {key}, a text")
-    return value.strip()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _positive(x: Mapping[str, Any], key: str, where: str) -> float:
-    value = x.get(key)
-    if not _is_number(value) or not 0.0 < value < float("inf"):  # type: ignore[operator]
-        raise BadInput(f"{where}: {key} = {value!r}: give a number above 0")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _count(
-    x: Mapping[str, Any], key: str, where: str, low: int = 1, default: int | None = None
-) -> int:
-    value = x.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 10**6:
-        raise BadInput(f"{where}: {key} = {value!r}: give a whole number from {low} to 1000000")
-    return value
+    known(x, {"id", "text", "by"}, where)
+    return Statement(text(x, "id", where), text(x, "text", where), text(x, "by", where))
 
 
 __all__ = [
     "ALONG",
     "CONTROLS",
+    "MAPPED",
     "QUANTITIES",
     "RELATIVE",
     "Cell",
+    "Map",
     "Rule",
     "Statement",
     "Suite",

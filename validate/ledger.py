@@ -27,7 +27,10 @@ from validate.ledger_phases import added, critical, sudden
 from validate.ledger_scaling import many, scaling
 from validate.ledger_shapes import largest_cosine, pentagon, regular, widest
 from validate.quantities import Model
+from validate.staircase_claims import CLAIMS as STAIRCASE
 from validate.suites import Statement, Suite
+from validate.surplus_claims import CLAIMS as SURPLUS
+from validate.surplus_recipes import CLAIMS as RECIPES
 
 Claim = Callable[[Book, str], Finding]
 
@@ -42,6 +45,9 @@ CLAIMS: dict[str, Claim] = {
     "added": added,
     "stages": stages,
     "many": many,
+    **STAIRCASE,
+    **SURPLUS,
+    **RECIPES,
 }
 """The functions that judge, by the name that a suite gives."""
 

@@ -156,6 +156,7 @@ def identify(
     *,
     tolerance: float = TOLERANCE,
     noise: float | None = None,
+    exact: bool = True,
 ) -> Named:
     """The name of the columns of W, seen through noise where they have no name without it.
 
@@ -172,6 +173,8 @@ def identify(
         features that count; 0 to see sharply only, at most LOUDEST. If left out, whatever is exact
         is named as `name_of` does, and the rest at the noise level between 1e-5 and 0.1 that names
         most.
+    exact : bool
+        Look for the exact cosines of blocks; without, they are left empty and nothing else changes.
 
     Returns
     -------
@@ -209,11 +212,11 @@ def identify(
         reading = read(whole, tolerance, noise)
     if reading is None or (noise is None and reading.named <= regular):
         sight = Sight(tolerance, tolerance)
-        return replace(sharp, blocks=tuple(_told(whole, x, sight) for x in sharp.blocks))
+        return replace(sharp, blocks=tuple(_told(whole, x, sight, exact) for x in sharp.blocks))
     named = _assembled(whole, reading.groups, reading.found, reading.sight, reading.limit)
     return replace(
         named,
-        blocks=tuple(_told(whole, x, reading.sight) for x in named.blocks),
+        blocks=tuple(_told(whole, x, reading.sight, exact) for x in named.blocks),
         noise=reading.distance,
         chance=math.exp(reading.log_chance),
     )
@@ -272,10 +275,10 @@ def _block(whole: Arrangement, group: tuple[int, ...], found: Found | None, sigh
     return Block(found.name, group, symmetry_order(ideal, sight.same), distance)
 
 
-def _told(whole: Arrangement, block: Block, sight: Sight) -> Block:
+def _told(whole: Arrangement, block: Block, sight: Sight, wanted: bool) -> Block:
     """A block with what only `identify` says of it."""
     part = whole.part(block.features)
-    exact = () if sight.noise else _exact_cosines(part, block, sight)
+    exact = _exact_cosines(part, block, sight) if wanted and not sight.noise else ()
     if block.distance < math.inf:
         return replace(block, exact=exact)
     near = near_block(part, sight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -460,3 +461,11 @@ def test_nothing_at_all_is_ignored():
     assert identify(np.zeros((2, 3))).name == "3 ignored"
     assert identify(np.zeros((2, 3)), noise=0.01).name == "3 ignored"
     assert identify(np.ones((1, 1))).name == "1 dedicated"
+
+
+def test_exact_cosines_are_looked_for_only_if_wanted() -> None:
+    W = np.array([[1.0, -0.6, 0.1], [0.0, 0.8, -1.1]])
+    full, brief = identify(W), identify(W, exact=False)
+    assert any(block.exact for block in identify(np.array([[1.0, -1.0]])).blocks)
+    assert all(block.exact == () for block in brief.blocks)
+    assert brief == replace(full, blocks=tuple(replace(x, exact=()) for x in full.blocks))

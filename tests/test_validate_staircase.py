@@ -345,6 +345,7 @@ def test_a_suite_too_large_to_search_is_run_against_the_mixture(tmp_path: Path) 
     text += '\n[[statement]]\nid = "a"\ntext = "said"\nby = "staircase loss, uniform"\n'
     report = run_suite(parse(text, "made"), out=tmp_path / "out", engine="torch")
     assert not report.defeats and report.statements[0].verdict == "undecided"
+    assert "makes no checks" in report.advice, "nothing agrees where nothing was checked"
     truth = predict.truth(report.models[0][0].run.setting)
     assert truth.status == "mixture" and math.isinf(truth.rounding)
     assert truth.name.startswith("6 digon")

@@ -58,8 +58,6 @@ def list_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
 def report_values(report: Report) -> dict[str, Any]:
     """A report as JSON values, without the models themselves."""
     from validate.maps import summary
-    from validate.run import VERDICTS
-
     suite, judged = report.suite, report.judgement
     return {
         "suite": suite.name,
@@ -67,7 +65,7 @@ def report_values(report: Report) -> dict[str, Any]:
         "hash": suite.hash,
         "changed": report.changed,
         "verdict": report.verdict,
-        "advice": VERDICTS[report.verdict],
+        "advice": report.advice,
         "checks": [asdict(check) for check in report.checks],
         "broken": list(judged.broken),
         "defeats": [defeat_values(defeat) for defeat in report.defeats],

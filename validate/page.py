@@ -51,10 +51,8 @@ def page(
 
 
 def _verdict(report: Report) -> Iterator[str]:
-    from validate.run import VERDICTS
-
     verdict = report.verdict
-    yield f'<p class="verdict {verdict}">{verdict}: {escape(VERDICTS[verdict])}</p>'
+    yield f'<p class="verdict {verdict}">{verdict}: {escape(report.advice)}</p>'
     for flaw in broken(report.checks):
         yield f'<p class="broken">{escape(flaw)}</p>'
     tally = Counter(check.verdict for check in report.checks)

@@ -81,6 +81,13 @@ class Report:
         return self.judgement.verdict
 
     @property
+    def advice(self) -> str:
+        """The verdict as a sentence."""
+        if self.verdict == "agree" and not self.checks:
+            return "it makes no checks; its statements, each with a verdict, are the result"
+        return VERDICTS[self.verdict]
+
+    @property
     def device(self) -> str:
         """What trained, by its name; several where sessions differ."""
         return ", ".join(dict.fromkeys(session.device for session in self.sessions))

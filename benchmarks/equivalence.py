@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--models", type=int, default=4096)
     parser.add_argument("--seed", type=int, default=10_000)
+    parser.add_argument("--case", action="append", choices=list(CASES), help="only this one")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     lines = [
@@ -29,7 +30,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
     ]
     bad = 0
-    for case in CASES:
+    for case in options.case or CASES:
         size = {"models": options.models, "seed": options.seed, "device": options.device}
         rows = equivalence(options.engine, cases=[case], **size)
         wrong = equivalence(options.engine, cases=[case], control=1.25, **size)

@@ -58,6 +58,7 @@ def list_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
 def report_values(report: Report) -> dict[str, Any]:
     """A report as JSON values, without the models themselves."""
     from validate.maps import summary
+
     suite, judged = report.suite, report.judgement
     return {
         "suite": suite.name,

@@ -292,6 +292,13 @@ def test_what_comes_back_is_said_of_each_noise(monkeypatch):
     assert (
         one.verdict == f"holds only if the noise is at most {KICKS[1]:g} of each length (10 in 4)"
     )
+    # A lower place elsewhere is not back, and what fails at 0.3 does not hold again at 1.
+    ends = {0.1: (0.0, 0.0), 0.3: (0.006, 0.3), 1.0: (-0.005, 0.4)}
+    monkeypatch.setattr(surplus_claims, "returns", lambda s, kick: ends[kick])
+    (one,) = ledger.state(suite, models_of(suite, [1.0]))
+    assert (
+        one.verdict == f"holds only if the noise is at most {KICKS[0]:g} of each length (10 in 4)"
+    )
 
 
 # --- what is declared, printed and drawn ----------------------------------------------------------

@@ -157,6 +157,7 @@ def test_the_declared_suite_is_what_the_issue_asks_for():
         ("to = 1.0", "to = 1.5", "S goes up to 1.5: it is a chance"),
         ("from = 0.3", "from = 0.0", "from = 0.0: give a number above 0"),
         ("from = 0.3", "from = 2.0", "goes from 2 to 1: give rising ends"),
+        ("from = 0.3", "from = 1e-300", "goes from 1e-300 to 1: give ends from 1e-06 to"),
         ("from = 0.3", "form = 0.05", "unknown key 'form': did you mean from?"),
         ("cells = 12", "cells = 1", "give a whole number from 2"),
         ("cells = 12", "cells = 500", "give at most 200"),

@@ -428,6 +428,8 @@ def test_a_worker_of_other_versions() -> None:
         ("--engine-backend slurm", "engine backend = 'slurm' is unknown: give one of none, loky"),
         ("--engine-backend loky:here", "loky has no address"),
         ("--engine-backend none:here", "none has no address"),
+        ("--engine-backend dask:", "names no address: give one, or leave out the colon"),
+        ("--engine-backend dask:garbage", "neither a scheduler's file nor an address"),
         ("--engine-backend loky --jobs 0", "jobs = 0"),
         ("--engine-backend loky --jobs -3", "jobs = -3"),
         ("--jobs 2", "jobs = 2 needs worker processes: add --engine-backend loky"),

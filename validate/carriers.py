@@ -150,7 +150,16 @@ def checked(backend: str, jobs: int | None) -> tuple[str, str]:
     BadInput
         If it is unknown, not installed, or jobs cannot be.
     """
-    name, _, address = backend.partition(":")
+    name, colon, address = backend.partition(":")
+    if colon and not address:
+        raise BadInput(
+            f"engine backend = {backend!r} names no address: give one, or leave out the colon"
+        )
+    if name == "dask" and address and not (":" in address or "." in address or os.sep in address):
+        raise BadInput(
+            f"engine backend = {backend!r}: {address!r} is neither a scheduler's file nor an "
+            "address as tcp://HOST:PORT"
+        )
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise BadInput(f"engine backend = {name!r} is unknown: give one of {known}")

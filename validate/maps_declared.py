@@ -26,6 +26,9 @@ LAW = "uniform"
 MOST = 200
 """Cells along an axis."""
 
+LEAST = 1e-6
+"""Least value of an axis, and one over the largest: beyond, a search cannot tell losses apart."""
+
 _KEYS = {
     *("name", "n", "d", "law", "importance", "S", "runs", "seed", "recipe"),
     *("within", "tie", "near", "reason"),
@@ -98,6 +101,10 @@ def _axis(x: Mapping[str, Any], key: str, where: str) -> tuple[float, ...]:
     inside = f"{key} of {where}"
     known(given, {"from", "to", "cells"}, inside)
     low, high = positive(given, "from", inside), positive(given, "to", inside)
+    if low < LEAST or high > 1.0 / LEAST:
+        raise BadInput(
+            f"{inside} goes from {low:g} to {high:g}: give ends from {LEAST:g} to {1.0 / LEAST:g}"
+        )
     cells = count(given, "cells", inside, 2)
     if not low < high:
         raise BadInput(f"{inside} goes from {low:g} to {high:g}: give rising ends")

@@ -78,7 +78,11 @@ def joint_parts(joint: Any, n: int, S: Sequence[float]) -> tuple[str, int]:
         if size:
             raise BadInput(f"joint = {joint!r}: {kind} has no group size, leave it out")
         return kind, n if kind == "one-on" else 1
-    if not size.isdigit() or int(size) < 2 or n % int(size):
+    if (
+        not (size.isdecimal() and size.isascii() and len(size) < 7)
+        or int(size) < 2
+        or n % int(size)
+    ):
         raise BadInput(
             f"joint = {joint!r}: name a group size >= 2 that divides n = {n}, as in {kind}:2"
         )
@@ -172,7 +176,7 @@ class Recipe:
         Normal weights: of variance 2/(n + d), of unit columns, or a tenth of xavier's.
     plateau : int, optional
         Stop a run whose mean loss over that many steps is not below the mean over as many before
-        by more than its standard error; looked at every few (2 to 64) steps.
+        by more than its standard error; looked at every 64 steps, or a little later.
     snapshots : int
         Weights kept along the way, at steps evenly spaced in the logarithm; 0 for none.
 
@@ -242,8 +246,8 @@ class Trained:
     W, b : (d, n) and (n,) arrays
         In float64, whatever was trained in.
     curve : (T, 2) array
-        Step and loss of its batch, summed over features: up to four recorded in each chunk of
-        steps, neighbours averaged into at most 400 rows.
+        Step and loss of its batch, summed over features: as many as the engine records,
+        neighbours averaged into at most 400 rows.
     snapshots : tuple of (step, W, b)
     status : {"finished", "plateau", "diverged"}
         Diverged: a loss was not finite; the weights are the last finite ones.

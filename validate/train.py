@@ -28,6 +28,9 @@ Progress = Callable[[str, float], None]
 
 Status = Literal["finished", "plateau", "diverged"]
 
+LOOK = 64
+"""Steps after which plateaus are looked for."""
+
 CURVE = 400
 """Rows of a learning curve that are kept."""
 
@@ -143,7 +146,8 @@ class _Batch:
                 done = stop
             sound &= self.lanes.sound()
             after = self.lanes.weights()
-            flat = self._flat(done)
+            look = done // LOOK > begin // LOOK  # as often whatever the engine's chunks are
+            flat = self._flat(done) if look else np.zeros(len(self.alive), dtype=bool)
             for lane, run in enumerate(self.alive):
                 if not sound[lane]:
                     self.last[run] = ("diverged", begin, before[lane])

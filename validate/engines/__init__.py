@@ -40,6 +40,8 @@ def engine(name: str) -> Engine:
 def usable(name: str, place: str) -> str:
     """Why an engine cannot be used on a device here; empty if it can."""
     asked = engine(name)
+    if name == "cuda" and place == "cpu":
+        return "engine = 'cuda' needs --device cuda, a GPU: give auto, torch or numba for this one"
     if place not in asked.places:
         return f"engine = {name!r} does not train on {place}: give {' or '.join(asked.places)}"
     return asked.missing()

@@ -30,7 +30,7 @@ def faster(name: str, run: Run) -> bool:
 
     Notes
     -----
-    Numerical: measured from (2, 1) to (3000, 30). On a GPU nothing has been measured; there the
+    Numerical: measured from (2, 1) to (1000, 50). On a GPU nothing has been measured; there the
     engine made for small models takes what it can train.
     """
     n, d = run.setting.n, run.setting.d

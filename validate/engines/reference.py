@@ -88,6 +88,9 @@ class TorchLanes:
         self.recipe, self.device = runs[0].recipe, device
         form = form_of(runs[0].setting, self.recipe, device.type)
         self.chunk = form.steps
+        self.every = max(form.steps // RECORDS, 1)
+        if self.recipe.plateau is not None:
+            self.every = max(1, min(self.every, self.recipe.plateau // 8))
         self.threads = torch.get_num_threads()
         torch.set_num_threads(1)
         self.feed = Feed(runs, form, device)
@@ -124,7 +127,7 @@ class TorchLanes:
                         self.coming = self.pool.submit(self.feed.draw)
                 assert self.now is not None
                 last = self.done + 1 in (steps, self.done - t + T)
-                record = (t + 1) % max(T // RECORDS, 1) == 0 or last
+                record = (t + 1) % self.every == 0 or last
                 losses = self.stack.step(self.now, t, self.done, record)
                 self.done += 1
                 if losses is not None:

@@ -254,6 +254,7 @@ class Trained:
     steps : int
         Updates made.
     device : str
+        Where it was trained, and by which engine: ``cpu/numba``.
     seconds : float
         Of its batch, divided by the runs in it.
     """

@@ -3,13 +3,13 @@
     python benchmarks/blocks.py [--law binary|uniform|both] [--points 2] [--samples 100000]
         [--seed 0] [--only WORD] [--out FILE.jsonl]
 
-For every block of `theory.mixtures.blocks` and random (rho, bias, S): `ClosedForm.loss` against one
-row of the engines in `theory.rows` (all rows are alike), against a mean over sampled features, and
-against the same with the sign of one cosine changed, which is told apart unless a low bias keeps
-the ReLU at rest. Tolerances, fixed before any run: 1e-12 relative up to 12 points, else 1e-10, or
-the bound that the engine itself reports where that is wider (counted apart); simulation 5 standard
-errors. Exits 1 on a miss.
-"""
+For every block of `theory.mixtures.block_table` and random (rho, bias, S): `ClosedForm.loss`
+against one row of the engines in `theory.losses.rows` (all rows are alike), against a mean over
+sampled
+features, and against the same with the sign of one cosine changed, which is told apart unless a
+low bias keeps the ReLU at rest. Tolerances, fixed before any run: 1e-12 relative up to 12 points,
+else 1e-10, or the bound that the engine itself reports where that is wider (counted apart);
+simulation 5 standard errors. Exits 1 on a miss."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from theory.closed_form import closed_form
 from theory.features import law_named
-from theory.loss import engine
+from theory.losses import fourier as transform
+from theory.losses.expected import engine
 from theory.mixtures import blocks
-from theory.rows import transform
+from theory.symmetric import closed_form
 
 LARGEST = 325
 SMALL, TIGHT, WIDE = 12, 1e-12, 1e-10
@@ -126,7 +126,7 @@ def row_loss(
     S: float,
     rtol: float = 1e-12,
 ) -> tuple[float, float]:
-    """Loss of one feature by the engines of `theory.rows`, and their bound on its error."""
+    """Loss of one feature by the engines of `theory.losses.rows`, and their bound on its error."""
     row = np.concatenate([[1.0], np.repeat(cosines, counts)])
     A, b, own = rho * row[None], np.array([bias]), np.zeros(1, dtype=int)
     p, drawn = np.full((1, row.size), S), law_named(law)

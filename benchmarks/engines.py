@@ -5,7 +5,7 @@
 Model-steps per second by the clock: 64 models, batch 1024, as many threads as there are cores,
 after a first short training that compiles and loads everything. Each engine trains for about so
 many seconds a round; the best round of each counts. "chosen" is what --engine auto takes; the last
-line says where that is the slower one, and by how much: the rule in validate/engines/choice.py was
+line says where that is the slower one, and by how much: the rule in validate/training/engine.py was
 fitted to such a table.
 """
 
@@ -17,9 +17,9 @@ import platform
 import time
 from pathlib import Path
 
-from validate.engines import engine_for
-from validate.runs import Recipe, Run, Setting
-from validate.train import train_batch
+from validate.experiments import Recipe, Run, Setting
+from validate.training.engine import engine_for
+from validate.training.trainer import train_batch
 
 MODELS, BATCH = 64, 1024
 

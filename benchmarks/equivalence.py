@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from validate.engines.equivalence import CASES, Agreement, equivalence
+from validate.training.equivalence import CASES, Agreement, equivalence
 
 
 def main() -> None:

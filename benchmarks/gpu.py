@@ -6,9 +6,9 @@
 1. Correctness (`gpu_checks.py`). If a check fails, nothing is timed: exit 1.
 2. (5, 2), S = 0.05, batch 1024: the engine against uncompiled batched PyTorch on the same GPU,
    which gets every advantage (one draw for all models, as many models as memory holds), with the
-   fraction of the arithmetic bound (`validate.engines.gpu_bound`). Wanted: at least 10 times.
+   fraction of the arithmetic bound (`validate.training.cuda_engine`). Wanted: at least 10 times.
 3. (400, 30): the plain step, the CUDA graph, torch.compile.
-4. Where the kernels stop being the better choice: n from 5 to 64 (for `validate.engines.choice`).
+4. Where the kernels stop being the better choice: n from 5 to 64 (for `validate.training.engine`).
 
 Times are medians of REPEATS, between synchronisations, after one launch that does not count.
 Writes <out>/<device name>.{md,json}. Without a GPU: one sentence, exit 2.
@@ -56,7 +56,7 @@ def batched(runs: list[Any], place: Any) -> Callable[[int], None]:
     """Uncompiled batched PyTorch, samples of all models from one call."""
     import torch
 
-    from validate.engines.graphs import CHUNK, Steady
+    from validate.training.cuda_engine import CHUNK, Steady
 
     stack = Steady(runs, place)
     S = torch.as_tensor(runs[0].setting.features.S, dtype=torch.float32, device=place)[:, None]
@@ -88,8 +88,7 @@ def small(place: Any, models: int, toy: bool) -> dict[str, Any]:
     import torch
     from gpu_checks import runs_of
 
-    from validate.engines.gpu import CudaEngine
-    from validate.engines.gpu_bound import Device, bound, device
+    from validate.training.cuda_engine import CudaEngine, Device, bound, device
 
     batch, steps = (64, 8) if toy else (1024, 256)
     runs = runs_of(models, 100 if toy else 100_000, batch)
@@ -121,8 +120,7 @@ def large(place: Any, toy: bool) -> list[dict[str, Any]]:
     """(400, 30): plain, graph, compiled; and that they compute the same."""
     from gpu_checks import runs_of
 
-    from validate.engines.gpu_bound import Device, bound, device
-    from validate.engines.graphs import GraphLanes
+    from validate.training.cuda_engine import Device, GraphLanes, bound, device
 
     n, d, batch, count, steps = (12, 3, 32, 2, 4) if toy else (400, 30, 1024, 16, 64)
     runs = runs_of(count, 10_000, batch, n=n, d=d)
@@ -153,8 +151,7 @@ def crossing(place: Any, toy: bool) -> list[dict[str, Any]]:
     """Kernels against the graph for growing n at d = n / 4, few and many models."""
     from gpu_checks import runs_of
 
-    from validate.engines.gpu import CudaEngine
-    from validate.engines.graphs import GraphLanes
+    from validate.training.cuda_engine import CudaEngine, GraphLanes
 
     class Graphs:
         def lanes(self, runs: list[Any], where: Any) -> Any:
@@ -221,7 +218,7 @@ def main() -> int:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before numba is imported
     import torch
 
-    from validate.engines.gpu import CudaEngine
+    from validate.training.cuda_engine import CudaEngine
 
     why = CudaEngine().missing()
     if not why and not options.dry_run and not torch.cuda.is_available():

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from theory.loss import loss
-from validate.data import sampler
-from validate.engines.gpu import CudaEngine
-from validate.engines.reference import TorchEngine
-from validate.runs import Recipe, Run, Setting
+from theory.losses.expected import loss
+from validate.experiments import Recipe, Run, Setting
+from validate.sampling import sampler
+from validate.training.cuda_engine import CudaEngine
+from validate.training.torch_engine import TorchEngine
 
 TOLERANCE = 0.02
 """Of the mean final loss: differences between engines that would move a suite's verdict are larger

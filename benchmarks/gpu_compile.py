@@ -48,7 +48,7 @@ def ptx_of(shape: Any) -> str:
     import numba.cuda.dispatcher
     from numba import cuda, types
 
-    from validate.engines.gpu_kernels import kernel
+    from validate.training.cuda_kernels import kernel
 
     real = types.float64 if shape.double else types.float32
 
@@ -93,14 +93,15 @@ def assembled(ptx: str, ptxas: str) -> list[str]:
     said = done.stderr + done.stdout
     wanted = (r"Used (\d+) registers", r"(\d+) bytes stack", r"(\d+) bytes spill stores")
     shared = re.search(r"(\d+) bytes smem", said)
-    return [*(re.search(w, said)[1] for w in wanted), shared[1] if shared else "0"]  # type: ignore[index]
+    return [*(re.search(w, said)[1] for w in wanted), shared[1] if shared else "0"]  # type:
+    ignore[index]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ptxas", default=shutil.which("ptxas") or "")
     options = parser.parse_args()
-    from validate.engines.gpu_parts import Shape
+    from validate.training.cuda_kernels import Shape
 
     print("| kernel | lanes | registers | stack | spilled | shared | private | added products |")
     print("|---|---|---|---|---|---|---|---|")

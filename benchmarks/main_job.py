@@ -27,9 +27,9 @@ import scipy
 from scipy.optimize import minimize
 
 from theory.features import Features
-from theory.loss import loss
-from theory.optimum import optimum
-from theory.search import Shape, random_starts
+from theory.global_search import Shape, random_starts
+from theory.losses.expected import loss
+from theory.optima import optimum
 
 
 def timed(work: Callable[[], object], repeats: int = 1) -> tuple[float, object]:
@@ -111,8 +111,10 @@ def search(rows: list[str], quick: bool) -> None:
         plain, reached = timed(naive)
         all_starts = plain * answer.starts / starts  # type: ignore[attr-defined]
         rows.append(
-            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.1f} s, "  # type: ignore[attr-defined]
-            f"{answer.starts} starts | scipy L-BFGS-B, {starts} starts: {plain:.1f} s, loss "  # type: ignore[attr-defined]
+            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.1f} s, "  # type:
+            ignore[attr-defined]
+            f"{answer.starts} starts | scipy L-BFGS-B, {starts} starts: {plain:.1f} s, loss "  #
+            type: ignore[attr-defined]
             f"{100 * (float(reached) / best - 1):.1f} % above | {all_starts / seconds:.0f} times "
             "faster at as many starts |"
         )
@@ -120,8 +122,10 @@ def search(rows: list[str], quick: bool) -> None:
     for n, d, law, S in large:
         seconds, answer = timed(lambda n=n, d=d, law=law, S=S: optimum(Features.of(n, S, law), d))
         rows.append(
-            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.0f} s | gradient "  # type: ignore[attr-defined]
-            f"{answer.gradient_norm:.0e} | reached by {answer.hits} of {answer.starts} starts |"  # type: ignore[attr-defined]
+            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.0f} s | gradient "  #
+            type: ignore[attr-defined]
+            f"{answer.gradient_norm:.0e} | reached by {answer.hits} of {answer.starts} starts |"  #
+            type: ignore[attr-defined]
         )
 
 

@@ -17,10 +17,9 @@ import time
 import numpy as np
 
 from theory.mixtures import blocks, mixture_ladder
-from theory.mixtures.blocks import variance
-from theory.mixtures.mixture import fitting, losses
-from theory.mixtures.pieces import pieces
-from theory.mixtures.programme import solve, value
+from theory.mixtures.block_table import variance
+from theory.mixtures.ladder import pieces
+from theory.mixtures.mixture import fitting, losses, solve, value
 
 LAWS = ("binary", "uniform")
 SIZES = ((12, 4), (50, 12), (200, 40))

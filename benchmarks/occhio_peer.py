@@ -1,7 +1,8 @@
 """Training toy models beside the PyPI package occhio, alternately in one run.
 
     python -m venv /tmp/occhio
-    /tmp/occhio/bin/pip install occhio "torch==2.13.0" --extra-index-url https://download.pytorch.org/whl/cpu
+    /tmp/occhio/bin/pip install occhio "torch==2.13.0" --extra-index-url
+    https://download.pytorch.org/whl/cpu
     python benchmarks/occhio_peer.py --peer /tmp/occhio/bin/python [--rounds 3] [--law uniform]
 
 occhio wants its own environment: it brings Jupyter and plots along. Give it the PyTorch version
@@ -63,8 +64,8 @@ print(models * steps / (time.perf_counter() - start), models * steps / (time.pro
 
 def ours(engine: str, law: str, models: int, steps: int, S: float, batch: int) -> Rate:
     """Model-steps per second of an engine, by the clock and by the processor's time."""
-    from validate.runs import Recipe, Run, Setting
-    from validate.train import train_batch
+    from validate.experiments import Recipe, Run, Setting
+    from validate.training.trainer import train_batch
 
     def runs(count: int) -> list[Run]:
         recipe = Recipe(count, batch=batch)

@@ -28,7 +28,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 import numpy as np  # noqa: E402
 
 if TYPE_CHECKING:
-    from validate.runs import Run
+    from validate.experiments import Run
     from validate.store import Model
 
 Point = tuple[int, int, float, int]
@@ -77,7 +77,7 @@ def rows(n: int, S: float, B: int) -> float:
 
 def runs_of(point: Point, models: int, steps: int) -> list[Run]:
     """Runs of one point, with values uniform on [0, 1]."""
-    from validate.runs import Recipe, Run, Setting
+    from validate.experiments import Recipe, Run, Setting
 
     setting, recipe = Setting(*point[:3], "uniform"), Recipe(steps, batch=point[3])
     return [Run(setting, recipe, seed) for seed in range(models)]
@@ -85,7 +85,7 @@ def runs_of(point: Point, models: int, steps: int) -> list[Run]:
 
 def model_step(point: Point, engine: str) -> tuple[float, int]:
     """CPU seconds of a model-step, and how many models trained together."""
-    from validate.train import batches, train_batch
+    from validate.training.trainer import batches, train_batch
 
     models = len(batches(runs_of(point, 64, 64), device="cpu", engine=engine)[0])
 
@@ -162,7 +162,7 @@ def cost_law(engine: str, grid: list[Point]) -> tuple[Law, list[str]]:
 def around(shapes: list[tuple[int, int]]) -> tuple[dict[tuple[int, int], float], list[str]]:
     """Seconds to measure a model of each shape, to store one, and to carry a batch."""
     from validate.measure import measure
-    from validate.train import train_batch
+    from validate.training.trainer import train_batch
 
     seconds: dict[tuple[int, int], float] = {}
     models: list[Model] = []
@@ -183,7 +183,7 @@ def stored() -> float:
     """Models per second that the parent writes, in batches of 64, (5, 2)."""
     from validate.measure import measure
     from validate.store import Store
-    from validate.train import train_batch
+    from validate.training.trainer import train_batch
 
     many = runs_of((5, 2, 0.05, 64), 512, 400)
     models = [(one, measure(one)) for one in train_batch(many, device="cpu", engine="torch")]
@@ -197,7 +197,7 @@ def stored() -> float:
 
 def carried(jobs: int) -> tuple[float, float]:
     """Seconds until workers of loky have answered for the first time, and of a task after that."""
-    from validate.carriers import carried as carry
+    from validate.parallel import carried as carry
 
     with carry("loky", jobs) as carrier:
         assert carrier is not None
@@ -211,9 +211,9 @@ def carried(jobs: int) -> tuple[float, float]:
 def loaded(number: int) -> tuple[int, int]:
     """A task that does nothing but import what training needs."""
     import validate.measure
-    import validate.train
+    import validate.training.trainer
 
-    return number, len(validate.train.__name__ + validate.measure.__name__)
+    return number, len(validate.training.trainer.__name__ + validate.measure.__name__)
 
 
 def span(seconds: float) -> str:
@@ -259,7 +259,7 @@ def main() -> None:
     parser.add_argument("--engines", default="torch,numba")
     parser.add_argument("--doc", type=Path, help="file whose marked part is replaced")
     options = parser.parse_args()
-    from validate.engines import usable
+    from validate.training.engine import usable
 
     grid = [(n, d, S, B) for n, d in SHAPES for S in CHANCES for B in SIZES if n * B <= 500_000]
     order = np.random.default_rng(0).permutation(len(grid))

@@ -14,7 +14,7 @@ from pathlib import Path
 from packing.arrangement import Arrangement
 from packing.bounds import best
 from packing.catalogue import entry
-from packing.pictures.codes import draw_code
+from packing.plotting import draw_code
 from packing.search import search
 
 FOLDER = Path(__file__).resolve().parent / "pictures" / "geometry"

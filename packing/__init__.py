@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from packing.catalogue import srg as srg
     from packing.errors import BadInput as BadInput
     from packing.errors import NotReached as NotReached
-    from packing.proofs.certify import Certificate as Certificate
-    from packing.proofs.certify import certify as certify
+    from packing.proofs.certificates import Certificate as Certificate
+    from packing.proofs.certificates import certify as certify
     from packing.proofs.existence import Existence as Existence
     from packing.proofs.existence import existence as existence
-    from packing.recognise import Block as Block
-    from packing.recognise import Named as Named
-    from packing.recognise import identify as identify
-    from packing.recognise import name_of as name_of
+    from packing.recognition import Block as Block
+    from packing.recognition import Named as Named
+    from packing.recognition import identify as identify
+    from packing.recognition import name_of as name_of
     from packing.search import Code as Code
 
 __version__ = "0.1.0"
@@ -40,14 +40,14 @@ _HOME = {
     "srg": "packing.catalogue",
     "BadInput": "packing.errors",
     "NotReached": "packing.errors",
-    "Certificate": "packing.proofs.certify",
-    "certify": "packing.proofs.certify",
+    "Certificate": "packing.proofs.certificates",
+    "certify": "packing.proofs.certificates",
     "Existence": "packing.proofs.existence",
     "existence": "packing.proofs.existence",
-    "Block": "packing.recognise",
-    "Named": "packing.recognise",
-    "identify": "packing.recognise",
-    "name_of": "packing.recognise",
+    "Block": "packing.recognition",
+    "Named": "packing.recognition",
+    "identify": "packing.recognition",
+    "name_of": "packing.recognition",
     "Code": "packing.search",
 }
 

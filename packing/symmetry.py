@@ -1,8 +1,10 @@
-"""Relabellings: which permutations of vectors keep every inner product, and how many there are.
+"""Complete graphs with coloured edges and vertices: their automorphisms and canonical order.
 
-Cosines and norms are sorted into colours, so an arrangement becomes a complete graph with coloured
-edges and vertices, whose automorphisms `packing.coloured` counts. Counts are exact for the colours;
-which values are one colour depends on the tolerance.
+Classes of vertices that look alike are found first, by refinement; often that settles everything
+(all vertices differ, or all pairs between two classes look the same). What is left goes to BLISS
+(Junttila and Kaski 2007, through igraph), which knows vertex colours only: colours of edges are
+written in binary and each binary digit becomes a layer, a copy of the vertices with an edge where
+the digit is one; the copies of a vertex are joined in a chain and coloured by layer.
 """
 
 from __future__ import annotations
@@ -10,18 +12,198 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from packing.arrangement import TOLERANCE, Arrangement
-from packing.coloured import Coloured, matching
-from packing.coloured import colours as colours  # others look for it here
+from packing.types import Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 Hash = NDArray[np.uint64]
+
+TINY = 7
+"""Up to this many vertices all permutations are tried, which is over before igraph is imported."""
+
+
+def colours(tables: Sequence[Float], tolerance: float) -> list[Int]:
+    """Whole numbers for values, equal where values are joined by gaps of at most tolerance.
+
+    Two colours part in the middle of the gap between them, so that a value is never rounded across
+    a boundary by the last digit of a matrix product.
+    """
+    flat = np.sort(np.concatenate([table.ravel() for table in tables]))
+    gap = np.flatnonzero(np.diff(flat) > tolerance)
+    middle = flat[gap] / 2.0 + flat[gap + 1] / 2.0
+    return [np.searchsorted(middle, table, side="right").astype(np.int64) for table in tables]
+
+
+def matching(A: Int, B: Int) -> Int | None:
+    """order (n,) such that A[order][:, order] equals B off the diagonal, or None.
+
+    A and B are symmetric (n, n) tables of colours, whole numbers from 0.
+    """
+    alike = np.zeros(A.shape[0], dtype=np.int64)
+    first, second = Coloured(A, alike), Coloured(B, alike)
+    if A.shape != B.shape or not np.array_equal(np.sort(first.looks), np.sort(second.looks)):
+        return None
+    order = np.empty(alike.size, dtype=np.int64)
+    order[second.order] = first.order
+    same = A[np.ix_(order, order)] == B
+    np.fill_diagonal(same, True)
+    return order if same.all() else None
+
+
+class Coloured:
+    """A complete graph with coloured edges ``edge`` (n, n) and vertices ``own`` (n,)."""
+
+    def __init__(self, edge: Int, own: Int) -> None:
+        self.edge, self.own, self.n = edge, own, own.size
+
+    @cached_property
+    def looks(self) -> Hash:
+        """A number for each vertex, equal where refinement cannot tell two apart; label-free."""
+        seen = _scramble(self.own.astype(np.uint64))
+        edges = _scramble(self.edge.astype(np.uint64) + np.uint64(1 << 32))
+        kinds = 0
+        while kinds < (found := np.unique(seen).size):
+            kinds = found
+            if kinds == self.n:
+                break
+            # a sum over the others of numbers that mix the edge's colour and the vertex's look
+            mixed = _scramble(edges ^ seen[None, :])
+            np.fill_diagonal(mixed, 0)
+            seen = _scramble(seen * np.uint64(3) + mixed.sum(axis=1, dtype=np.uint64))
+        return seen
+
+    @cached_property
+    def classes(self) -> Int:
+        """Vertices that look alike share a number."""
+        return np.unique(self.looks, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def _codes(self) -> Int:
+        """Colours of the edges, counted afresh between every two classes, the commonest as 0.
+
+        Nothing is lost: an automorphism keeps classes. Fewer numbers need fewer layers.
+        """
+        low = np.minimum(self.classes[:, None], self.classes)
+        high = np.maximum(self.classes[:, None], self.classes)
+        between = (low * (int(self.classes.max()) + 1) + high).ravel()
+        away = ~np.eye(self.n, dtype=bool).ravel()
+        _, pair = np.unique(between, return_inverse=True)
+        _, colour = np.unique(self.edge.ravel(), return_inverse=True)
+        kind, where, count = np.unique(
+            pair[away] * (int(colour.max()) + 1) + colour[away],
+            return_inverse=True,
+            return_counts=True,
+        )
+        owner = kind // (int(colour.max()) + 1)
+        ranked = np.lexsort((kind, -count, owner))
+        starts = np.searchsorted(owner[ranked], owner[ranked])
+        code = np.empty(kind.size, dtype=np.int64)
+        code[ranked] = np.arange(kind.size) - starts
+        codes = np.zeros(self.n * self.n, dtype=np.int64)
+        codes[away] = code[where]
+        return codes.reshape(self.n, self.n)
+
+    @property
+    def _tiny(self) -> bool:
+        return self.n <= TINY and bool(self._codes.max() > 0)
+
+    @cached_property
+    def _layers(self) -> tuple[Any, list[int]] | None:
+        """The layered graph and its vertex colours for BLISS; None where classes say it all."""
+        if self.n < 2 or (codes := self._codes).max() == 0:
+            return None
+        import igraph
+
+        layers = int(codes.max()).bit_length()
+        i, j = np.triu_indices(self.n, 1)
+        edges = []
+        for layer in range(layers):
+            here = (codes[i, j] >> layer) & 1 == 1
+            edges.append(np.column_stack([i[here], j[here]]) + layer * self.n)
+        chain = np.arange((layers - 1) * self.n)
+        edges.append(np.column_stack([chain, chain + self.n]))
+        colour = np.concatenate([self.classes * layers + layer for layer in range(layers)])
+        graph = igraph.Graph(n=layers * self.n, edges=np.concatenate(edges).tolist())
+        return graph, colour.tolist()
+
+    @cached_property
+    def _kept(self) -> Int:
+        """All automorphisms of a tiny graph, one a row."""
+        every = _permutations(self.n)
+        every = every[(self.classes[every] == self.classes).all(axis=1)]
+        return every[(self._codes[every[:, :, None], every[:, None, :]] == self._codes).all((1, 2))]
+
+    def count(self) -> int:
+        """Number of automorphisms."""
+        if self._tiny:
+            return len(self._kept)
+        if self._layers is None:
+            sizes = np.bincount(self.classes)
+            return math.prod(math.factorial(int(k)) for k in sizes)
+        graph, colour = self._layers
+        return int(graph.count_automorphisms(color=colour, sh="fl"))
+
+    def generators(self) -> list[list[int]]:
+        """Automorphisms that generate all, each as the images of the vertices."""
+        if self._tiny:
+            return [p for p in self._kept.tolist() if p != list(range(self.n))]
+        if self._layers is not None:
+            graph, colour = self._layers
+            found = graph.automorphism_group(color=colour, sh="fl")
+            return [images[: self.n] for images in found]
+        swaps = []
+        for label in range(int(self.classes.max()) + 1):
+            for i, j in itertools.pairwise(np.flatnonzero(self.classes == label).tolist()):
+                images = list(range(self.n))
+                images[i], images[j] = j, i
+                swaps.append(images)
+        return swaps
+
+    @cached_property
+    def order(self) -> Int:
+        """The vertices in canonical order."""
+        if self._tiny:
+            every = _permutations(self.n)
+            every = every[(self.classes[every] == np.sort(self.classes)).all(axis=1)]
+            tables = self._codes[every[:, :, None], every[:, None, :]].reshape(len(every), -1)
+            return every[np.lexsort(tables.T)[0]]
+        if self._layers is None:
+            return np.argsort(self.classes, kind="stable").astype(np.int64)
+        graph, colour = self._layers
+        # igraph 1.0 turned the meaning of a permutation around, here and in permute_vertices alike
+        graph.vs["was"] = range(graph.vcount())
+        moved = graph.permute_vertices(graph.canonical_permutation(color=colour, sh="fl"))
+        return np.array([was for was in moved.vs["was"] if was < self.n], dtype=np.int64)
+
+
+@lru_cache(maxsize=TINY)
+def _permutations(n: int) -> Int:
+    return np.array(list(itertools.permutations(range(n))), dtype=np.int64)
+
+
+def _scramble(values: Hash) -> Hash:
+    """Numbers mixed so that sums of them tell multisets apart (the finaliser of splitmix64)."""
+    x = values + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)), dtype=np.uint64)
+
+
+# Relabellings: which permutations of vectors keep every inner product, and how many there are.
+#
+# Cosines and norms are sorted into colours, so an arrangement becomes a complete graph with
+# coloured
+# edges and vertices, whose automorphisms `packing.symmetry` counts. Counts are exact for the
+# colours;
+# which values are one colour depends on the tolerance.
+
 
 LARGEST = 1200
 """Blocks of more vectors than this are neither compared with shapes nor searched for symmetry."""

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from packing.errors import BadInput
 from packing.files import replacing
-
-Float = NDArray[np.float64]
+from packing.types import Float
 
 LARGEST = 2**31  # bytes; far above any model this project can answer for, far below exhaustion
 _NAMES = {"W": "W", "weight": "W", "b": "b", "bias": "b", "importance": "importance"}

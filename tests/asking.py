@@ -9,7 +9,7 @@ import jsonschema
 from click.testing import CliRunner, Result
 from schemas import SCHEMAS
 
-from packing.__main__ import table
+from packing.cli.app import table
 
 
 def run(line: str, **extra: Any) -> Result:

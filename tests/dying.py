@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Any
 
-from validate.sweep import task as real_task
+from validate.parallel import task as real_task
 
 MARK = "SWEEP_MARK"
 """Environment: a file; the first worker that makes it dies, once."""
@@ -16,10 +16,10 @@ DEADLY = "SWEEP_DEADLY"
 
 
 def dying(number: int, runs: list[Any], *more: Any) -> Any:
-    """`validate.sweep.task`, which gets SIGKILL when half of the steps are made."""
-    import validate.train
+    """`validate.parallel.task`, which gets SIGKILL when half of the steps are made."""
+    from validate.training import trainer
 
-    train_batch = validate.train.train_batch
+    train_batch = trainer.train_batch
 
     def deadly(stage: str, fraction: float) -> None:
         if fraction < 0.5:
@@ -36,8 +36,8 @@ def dying(number: int, runs: list[Any], *more: Any) -> Any:
     def hooked(runs: Any, **how: Any) -> Any:
         return train_batch(runs, **{**how, "progress": deadly})
 
-    validate.train.train_batch = hooked
+    trainer.train_batch = hooked
     try:
         return real_task(number, runs, *more)
     finally:
-        validate.train.train_batch = train_batch
+        trainer.train_batch = train_batch

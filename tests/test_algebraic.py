@@ -17,13 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapes import cell_600, demicube, dodecahedron, icosahedron, polygon, simplex
 
+from packing.algebra.identification import CERTAIN, Field, algebraic, common_field, integer_relation
+from packing.algebra.roots import polynomial_text, real_roots, root_text
 from packing.catalogue.polytopes import antiprism
 from packing.errors import BadInput
-from packing.proofs.algebraic import CERTAIN, algebraic, integer_relation
-from packing.proofs.fields import Field, common_field
-from packing.proofs.gram import exact_gram
-from packing.proofs.precise import precise
-from packing.proofs.roots import polynomial_text, real_roots, root_text
+from packing.proofs.exact_gram import exact_gram, precise
 from packing.search import search
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "exact_codes.csv"

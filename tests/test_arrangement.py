@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from packing.arrangement import Arrangement
 from packing.catalogue import entry
-from packing.catalogue.coordinates import polygon, simplex
+from packing.catalogue.exact import polygon, simplex
 from packing.errors import BadInput
 
 DIGON = np.array([[1.0, -1.0]])

@@ -15,8 +15,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from theory.closed_form import closed_form
 from theory.mixtures import blocks
+from theory.symmetric import closed_form
 
 SPREAD = (
     "digon",

@@ -18,26 +18,22 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import betainc, eval_gegenbauer
 
+from packing.algebra.zonal import combine, expand, fraction, nowhere_positive, rational, zonal
 from packing.arrangement import Arrangement
-from packing.bounds import (
-    best,
-    bounds,
-    delsarte,
-    delsarte_cosine,
-    gap,
-    levenshtein,
-    lines,
-    points,
-    skipped,
+from packing.bounds import best, bounds, delsarte, delsarte_cosine, gap, lines, points, skipped
+from packing.bounds import spherical_codes as levenshtein
+from packing.bounds.bound import cosine_above
+from packing.bounds.line_systems import EQUIANGULAR, SHARP_LINES
+from packing.bounds.linear_programming import propose, zonal_values
+from packing.bounds.spherical_codes import (
+    SHARP,
+    boroczky,
+    coulomb,
+    point_bounds,
+    point_counts,
+    quadrature,
+    sharp_code,
 )
-from packing.bounds.codes import SHARP, point_bounds, sharp_code
-from packing.bounds.counts import point_counts
-from packing.bounds.energy import coulomb, quadrature
-from packing.bounds.exact import combine, expand, fraction, nowhere_positive, rational, zonal
-from packing.bounds.lines import EQUIANGULAR, SHARP_LINES
-from packing.bounds.nouns import cosine_above
-from packing.bounds.program import propose, zonal_values
-from packing.bounds.simplex import boroczky
 from packing.errors import BadInput
 
 REFERENCE = Path(__file__).resolve().parents[1].parent / "shared" / "reference"
@@ -340,7 +336,8 @@ def test_simplex_bound_in_four_dimensions() -> None:
         assert 2 * math.pi * (3 * end - math.pi) / volume == pytest.approx(n, rel=1e-6)
     assert boroczky(26, 4).value < 0.5 < boroczky(27, 4).value  # type: ignore[union-attr]
     exact = cosine_above("(1+sqrt(5))/4")
-    assert 0 <= exact - Fraction(boroczky(120, 4).value) < Fraction(1, 10**14)  # type: ignore[union-attr]
+    assert 0 <= exact - Fraction(boroczky(120, 4).value) < Fraction(1, 10**14)  # type:
+    ignore[union - attr]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 13, 100])
@@ -390,7 +387,7 @@ def test_line_bounds_at_sharp_systems(d: int, n: int) -> None:
 
 def test_lines_known_not_to_exist_attain_nothing() -> None:
     """The catalogue refuses 76 lines in R^19 and 96 in R^20, so no bound may say they exist."""
-    from packing.catalogue.lines import ABSENT
+    from packing.catalogue.equiangular_lines import ABSENT
 
     assert not EQUIANGULAR & set(ABSENT)
     for d, n in ABSENT:

@@ -111,7 +111,7 @@ def test_objects_come_back_as_they_were() -> None:
 
 
 def test_only_this_projects_objects_are_built() -> None:
-    for kind in ("subprocess:Popen", "packing.weights:read_weights", "packing.cli:Whole"):
+    for kind in ("subprocess:Popen", "packing.weights:read_weights", "packing.cli.app:Whole"):
         with pytest.raises(ValueError):
             cache.decode({"object": kind, "fields": {}})
     unnamed = replace(Features.of(2, 0.5), law=object())  # type: ignore[arg-type]

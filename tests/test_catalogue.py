@@ -26,16 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packing import catalogue
-from packing.arrangement import Arrangement
-from packing.catalogue import candidates, entries, entry
-from packing.catalogue.claims import GERZON, UNIVERSAL
-from packing.catalogue.codes import FOURTEEN, SEVEN, TEN, THIRTEEN, Frame, layers
-from packing.catalogue.coordinates import simplex_points
-from packing.catalogue.coxeter import orbit, orbit_size
-from packing.catalogue.entry import Cosine, Entry, ExactGram
-from packing.catalogue.exact import Points, assemble, from_table, neighbours
-from packing.catalogue.families import FAMILIES
-from packing.catalogue.numbers import (
+from packing.algebra.number_fields import (
     RATIONALS,
     TRIBONACCI,
     cosine_of_turn,
@@ -43,8 +34,22 @@ from packing.catalogue.numbers import (
     double_cosine,
     quadratic,
 )
-from packing.catalogue.polytopes import antiprism, prism, prism_entry, prisms
-from packing.catalogue.roots import roots_E8
+from packing.arrangement import Arrangement
+from packing.catalogue import candidates, entries, entry
+from packing.catalogue.codes import FOURTEEN, SEVEN, TEN, THIRTEEN, Frame, layers
+from packing.catalogue.entry_types import Cosine, Entry, ExactGram
+from packing.catalogue.exact import Points, assemble, from_table, neighbours, simplex_points
+from packing.catalogue.lattices import roots_E8
+from packing.catalogue.polytopes import (
+    FAMILIES,
+    antiprism,
+    orbit,
+    orbit_size,
+    prism,
+    prism_entry,
+    prisms,
+)
+from packing.catalogue.references import GERZON, UNIVERSAL
 from packing.errors import BadInput
 from packing.symmetry import relabelling, symmetry_order
 

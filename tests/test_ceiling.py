@@ -15,10 +15,10 @@ import pytest
 from packing.catalogue import entry
 from packing.errors import BadInput
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
-from theory.mixtures.blocks import variance
-from theory.mixtures.ceiling import (
+from theory.mixtures.block_table import variance
+from theory.mixtures.upper_bound import (
     Ceiling,
     ceiling,
     ceiling_per_dimension,
@@ -26,7 +26,7 @@ from theory.mixtures.ceiling import (
     proxy,
     supremum,
 )
-from theory.optimum import optimum
+from theory.optima import optimum
 
 LAWS = ["binary", "uniform"]
 

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from shapes import cube, icosahedron, roots_D, roots_E8, simplex
 
 from packing.errors import BadInput
-from packing.proofs.certify import Certificate, certify, certify_at
-from packing.proofs.rational import breaker, degrees_below
+from packing.proofs.certificates import Certificate, breaker, certify, certify_at, degrees_below
 
 LOSS = 1e-14  # what the certificate may lose against the floats, as promised
 
@@ -91,7 +90,8 @@ def test_a_negative_bound_turns_the_inequality_round():
 def test_one_changed_integer_fails():
     found = certify(icosahedron())
     rows = [list(row) for row in found.integers]
-    contact = max(range(1, 12), key=lambda j: sum(a * b for a, b in zip(rows[0], rows[j])))  # noqa: B905
+    contact = max(range(1, 12), key=lambda j: sum(a * b for a, b in zip(rows[0], rows[j])))  # noqa:
+    B905
     for k in range(3):
         changed = [list(row) for row in rows]
         step = rows[contact][k] - rows[0][k]

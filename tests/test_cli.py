@@ -19,8 +19,8 @@ import pytest
 from asking import answered, refused, run
 from schemas import SCHEMAS
 
-from packing import cli
-from packing.__main__ import COMMANDS, table
+from packing.cli import app as cli
+from packing.cli.app import COMMANDS, table
 from packing.errors import NotReached
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def pair() -> Any:
     """The ladder that CRITICAL asks for, computed once."""
-    return importlib.import_module("theory.phases").ladder(2, 1, S_min=0.2, starts=16)
+    return importlib.import_module("theory.ladders").ladder(2, 1, S_min=0.2, starts=16)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def computed(pair: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]
         questions.append(question)
         return pair
 
-    monkeypatch.setattr(importlib.import_module("theory.phases"), "ladder", ladder)
+    monkeypatch.setattr(importlib.import_module("theory.ladders"), "ladder", ladder)
     return questions
 
 
@@ -314,7 +314,7 @@ def test_targets_are_checked_before_anything_is_computed(
     def never(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("the search was started")
 
-    monkeypatch.setattr(importlib.import_module("theory.optimum"), "optimum", never)
+    monkeypatch.setattr(importlib.import_module("theory.optima"), "optimum", never)
     base, ending = "optimal -n 5 -d 2 -S 0.1", {"--save": "npz", "--plot": "png"}[option]
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "folder.png").mkdir()
@@ -391,7 +391,7 @@ def test_a_picture_that_fails_leaves_nothing(
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(importlib.import_module("theory.draw"), "draw_optimum", full)
+    monkeypatch.setattr(importlib.import_module("theory.plotting"), "draw_optimum", full)
     result = run(f"optimal -n 2 -d 1 -S 0.3 --plot {tmp_path}/x.png")
     assert result.exit_code == 2 and "No space left" in result.stderr
     assert "digon" in result.stdout  # the answer was printed first
@@ -402,7 +402,7 @@ def test_a_picture_that_fails_leaves_nothing(
 
 
 def test_a_search_that_gives_up_prints_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("theory.optimum")
+    module = importlib.import_module("theory.optima")
     real = module.optimum
 
     def gives_up(*args: Any, **kwargs: Any) -> None:
@@ -419,7 +419,7 @@ def test_a_search_with_nothing_in_hand_keeps_every_key(monkeypatch: pytest.Monke
     def gives_up(*args: Any, **kwargs: Any) -> None:
         raise NotReached("nothing was found: raise --starts")
 
-    monkeypatch.setattr(importlib.import_module("theory.optimum"), "optimum", gives_up)
+    monkeypatch.setattr(importlib.import_module("theory.optima"), "optimum", gives_up)
     result = run("optimal -n 2 -d 1 -S 0.3 --json")
     assert result.exit_code == 3
     values = json.loads(result.stdout)
@@ -433,7 +433,7 @@ def test_a_ladder_that_gives_up_is_not_kept(
     def gives_up(*args: Any, **kwargs: Any) -> None:
         raise NotReached("two branches could not be told apart: lower --S-min")
 
-    monkeypatch.setattr(importlib.import_module("theory.phases"), "ladder", gives_up)
+    monkeypatch.setattr(importlib.import_module("theory.ladders"), "ladder", gives_up)
     values = answered(CRITICAL, code=3)
     assert values["ladder"] == [] and "told apart" in values["advice"]
     assert list(own_cache.iterdir()) == []
@@ -443,7 +443,7 @@ def test_too_little_memory_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     def greedy(*args: Any, **kwargs: Any) -> None:
         raise MemoryError("Unable to allocate 7 PiB")
 
-    monkeypatch.setattr(importlib.import_module("theory.optimum"), "optimum", greedy)
+    monkeypatch.setattr(importlib.import_module("theory.optima"), "optimum", greedy)
     assert "7 PiB" in refused("optimal -n 2 -d 1 -S 0.3", code=3)
 
 
@@ -489,7 +489,7 @@ LONG = "optimal -n 60 -d 20 -S 0.02 --law uniform --json --save {}/w.npz --plot 
 def interrupted(line: str, delay: float) -> subprocess.CompletedProcess[str]:
     """Run a command, and send it SIGINT a while after it has begun."""
     code = (
-        "from packing.__main__ import exit_on_interrupt, main\n"
+        "from packing.cli.app import exit_on_interrupt, main\n"
         "exit_on_interrupt()\n"
         "import sys; sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
         f"main({line.split()!r})\n"
@@ -524,7 +524,7 @@ def test_interrupted_at_any_moment(delay: float, tmp_path: Path) -> None:
 def test_an_interruption_takes_half_written_files_away(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
-        "from packing.__main__ import exit_on_interrupt\n"
+        "from packing.cli.app import exit_on_interrupt\n"
         "from packing.files import replacing\n"
         "exit_on_interrupt()\n"
         f"with replacing({str(tmp_path / 'x.npz')!r}) as path:\n"
@@ -563,12 +563,12 @@ def test_a_full_disk_under_standard_output_is_one_line() -> None:
 def test_a_bug_shows_its_traceback_and_its_own_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from packing.__main__ import main
+    from packing.cli.app import main
 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(importlib.import_module("theory.optimum"), "optimum", broken)
+    monkeypatch.setattr(importlib.import_module("theory.optima"), "optimum", broken)
     handler: Callable[..., Any] | int | None = signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(SystemExit) as caught:

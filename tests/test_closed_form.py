@@ -23,12 +23,12 @@ from scipy.optimize import minimize
 
 from packing.catalogue import entry
 from packing.errors import BadInput, NotReached
-from theory.closed_form import ClosedForm, closed_form
-from theory.closed_form.field import read
-from theory.closed_form.pieces import Piece, proved
-from theory.closed_form.stationarity import stationarity
 from theory.features import Features, law_named
-from theory.loss import engine, loss
+from theory.losses.expected import engine, loss
+from theory.symmetric import ClosedForm, closed_form
+from theory.symmetric.binary import Piece, proved
+from theory.symmetric.number_fields import read
+from theory.symmetric.uniform import stationarity
 
 SMALL = (
     "digon",

@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 from reference import KINK, MP, _exponential, reference_gradient, second_moments
 
 from theory.features import EXPONENTIAL
-from theory.rows import RowLoss, contour, linear, transform
+from theory.losses import contour
+from theory.losses import fourier as transform
+from theory.losses import rows as linear
+from theory.losses.rows import RowLoss
 
 Float = np.ndarray
 EVERY_CASE = pytest.mark.parametrize("item", CASES, ids=str)

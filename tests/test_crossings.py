@@ -19,12 +19,12 @@ from scipy.optimize import brentq, minimize
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from theory.closed_form import closed_form
-from theory.closed_form.crossings import Mixture, crossing, mixture
-from theory.closed_form.takeover import broken, takeover
 from theory.features import Features
-from theory.loss import loss
-from theory.optimum import optimum
+from theory.losses.expected import loss
+from theory.optima import optimum
+from theory.symmetric import closed_form
+from theory.symmetric.crossings import Mixture, crossing, mixture
+from theory.symmetric.symmetry_breaking import broken, takeover
 
 
 def descended(name: str, law: str) -> Callable[[float], float]:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from packing import draw
+from packing import plotting as draw
 from packing.catalogue import entry
-from packing.catalogue.coordinates import polygon
+from packing.catalogue.exact import polygon
 from packing.errors import BadInput
-from packing.recognise import name_of
-from theory.draw import _apart, draw_ladder, draw_optimum
+from packing.recognition import name_of
 from theory.features import Features
+from theory.plotting import _apart, draw_ladder, draw_optimum
 
 
 @dataclass
@@ -96,7 +96,7 @@ def stacked(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Figures that were saved, without the time it takes to render them."""
     figures: list[Figure] = []
-    monkeypatch.setattr("theory.draw.save", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr("theory.plotting.save", lambda figure, path: figures.append(figure) or path)
     return figures
 
 

@@ -10,11 +10,16 @@ import pytest
 import shapes
 from matplotlib.figure import Figure
 
+from packing import plotting as codes
+from packing import plotting as named
+from packing import plotting as planes
+from packing import plotting as spectrum
+from packing import plotting as sphere
+from packing import plotting as views
 from packing.arrangement import Arrangement
 from packing.catalogue.polytopes import prism
 from packing.errors import BadInput
-from packing.pictures import codes, named, planes, spectrum, sphere, views
-from packing.recognise import identify
+from packing.recognition import identify
 
 CROSS = np.concatenate([np.eye(3), -np.eye(3)], axis=1)
 

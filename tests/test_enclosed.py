@@ -18,24 +18,24 @@ from scipy.optimize import brentq, minimize
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from theory.closed_form import broken, closed_form, plan
-from theory.closed_form.transform import Transformed
-from theory.closed_form.uniform import Profile
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
 from theory.mixtures import (
     Block,
     SurplusPhase,
     Transition,
     blocks,
-    enclosed,
     surplus,
     transition,
     transition_rows,
 )
-from theory.mixtures.pairs import pair_minimum
-from theory.mixtures.uneven import enclosed_pair, pair
-from theory.optimum import optimum
+from theory.mixtures import surplus_sequence as enclosed
+from theory.mixtures.block_losses import pair_minimum
+from theory.mixtures.surplus_sequence import enclosed_pair, pair
+from theory.optima import optimum
+from theory.symmetric import broken, closed_form
+from theory.symmetric import uniform as plan
+from theory.symmetric.uniform import Profile, Transformed
 
 # ---------------------------------------------------------------- the transform, in balls
 
@@ -77,7 +77,7 @@ def test_a_dropped_term_of_the_transform_is_seen(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", ["doubled 10-simplex", "Schlaefli code"])
 def test_minima_by_both_routes_overlap(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from theory.closed_form import enclosure
+    from theory.symmetric import uniform as enclosure
 
     form = closed_form(name, "uniform")
     by_transform = form.minimum(0.2, 25)

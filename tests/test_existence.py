@@ -13,15 +13,20 @@ import numpy as np
 import pytest
 from shapes import cell_600, cube, demicube, icosahedron, polygon, roots_D, simplex
 
-from packing.arrangement import Arrangement
+from packing.arrangement import Arrangement, contact_graph
 from packing.catalogue.polytopes import antiprism
-from packing.contacts import contact_graph
 from packing.errors import BadInput
-from packing.proofs.certify import certify
-from packing.proofs.equations import Equations, Form
-from packing.proofs.existence import existence
-from packing.proofs.models import plain, symmetric
-from packing.proofs.reduced import Action, generators, reduce
+from packing.proofs.certificates import certify
+from packing.proofs.existence import (
+    Action,
+    Equations,
+    Form,
+    existence,
+    generators,
+    plain,
+    reduce,
+    symmetric,
+)
 from packing.search import search
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "tammes_d3.csv"

@@ -22,11 +22,11 @@ import shapes
 from asking import answered, refused, run
 from schemas import ARRANGEMENTS, NO_CODE, SCHEMAS
 
-from packing.__main__ import TABLES
 from packing.catalogue import entry
+from packing.cli.app import TABLES
 from packing.errors import NotReached
-from packing.judgement import MEETS, OPTIMAL, judge, upright_lines, with_exact
-from packing.proofs.certify import Certificate
+from packing.proofs.certificates import Certificate
+from packing.recognition import MEETS, OPTIMAL, judge, upright_lines, with_exact
 from packing.search.code import make_code
 from packing.weights import read_weights, save_weights
 
@@ -159,7 +159,7 @@ def test_one_vector_has_no_angle_and_no_run(
         titles.append(title)
         Path(path).write_bytes(b"picture")
 
-    monkeypatch.setattr(importlib.import_module("packing.pictures.codes"), "draw_code", draw)
+    monkeypatch.setattr(importlib.import_module("packing.plotting"), "draw_code", draw)
     result = run(f"code -n 1 -d 3 --plot {tmp_path}/x.png")
     assert "found by        a closed form" in result.stdout
     assert "optimal (proved). A single vector" in result.stdout
@@ -514,7 +514,7 @@ def test_kinds_of_tables() -> None:
 
 
 def test_another_room_may_add_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TABLES, "losses", ("theory.commands:loss_command", "Expected losses."))
+    monkeypatch.setitem(TABLES, "losses", ("theory.cli.model:loss_command", "Expected losses."))
     assert "losses" in run("table --help").stdout
     assert "Missing" in refused("table losses")  # it was imported and ran
 
@@ -606,7 +606,7 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_compared(tmp_path: 
 def test_help_loads_nothing_heavy(line: str) -> None:
     code = (
         "import sys, contextlib, io\n"
-        "from packing.__main__ import main\n"
+        "from packing.cli.app import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         f"    main({[*line.split(), '--help']})\n"
         "print(sorted(sys.modules))"
@@ -641,7 +641,7 @@ def test_a_picture_that_fails_leaves_nothing(
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(importlib.import_module("packing.pictures.codes"), "draw_code", full)
+    monkeypatch.setattr(importlib.import_module("packing.plotting"), "draw_code", full)
     result = run(f"code -n 5 -d 2 --plot {tmp_path}/x.png")
     assert result.exit_code == 2 and "No space left" in result.stderr
     assert "pentagon" in result.stdout  # the answer was printed first
@@ -655,7 +655,7 @@ def test_a_picture_that_fails_leaves_nothing(
 def started(line: str, cache: Path) -> Iterator[subprocess.Popen[str]]:
     """A command in a process of its own, which ends with the block."""
     code = (
-        "from packing.__main__ import exit_on_interrupt, main\n"
+        "from packing.cli.app import exit_on_interrupt, main\n"
         "exit_on_interrupt()\n"
         "import sys; sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
         f"main({line.split()!r})\n"

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from golden.record import answer, commands, load
 
-from packing.__main__ import COMMANDS, TABLES
-from theory.phase_commands import KINDS
+from packing.cli.app import COMMANDS, TABLES
+from theory.cli.phases import KINDS
 
 RELATIVE = 1e-9
 FLOOR = 1e-12  # absolute: what should be 0 comes out as rounding of terms of size 1, about 1e-15

@@ -16,12 +16,22 @@ import igraph
 import numpy as np
 import pytest
 
-from packing.catalogue import entry, golay, regular
-from packing.catalogue.constructions import FAMILIES, named, single
-from packing.catalogue.entry import Entry, ExactGram
-from packing.catalogue.fields import field, prime_power
-from packing.catalogue.graphs import adjacency, by_name, listing, srg
-from packing.catalogue.parameters import ABSENT, Parameters
+from packing.algebra.finite_fields import field, prime_power
+from packing.catalogue import entry
+from packing.catalogue import graphs as regular
+from packing.catalogue import lattices as golay
+from packing.catalogue.entry_types import Entry, ExactGram
+from packing.catalogue.graphs import (
+    ABSENT,
+    FAMILIES,
+    Parameters,
+    adjacency,
+    by_name,
+    listing,
+    named,
+    single,
+    srg,
+)
 from packing.errors import BadInput
 
 NAMED = {
@@ -216,7 +226,7 @@ def test_krein_condition_refuses_what_the_other_tests_let_pass() -> None:
 
 def test_absent_graphs_pass_every_other_test(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = list(ABSENT)
-    monkeypatch.setattr("packing.catalogue.parameters.ABSENT", {})
+    monkeypatch.setattr("packing.catalogue.graphs.ABSENT", {})
     for key in keys:
         assert Parameters(*key).key == key
 

@@ -18,7 +18,7 @@ import click
 import pytest
 
 import packing
-from packing.__main__ import COMMANDS, table
+from packing.cli.app import COMMANDS, table
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("packing", "theory", "validate")
@@ -143,12 +143,12 @@ def test_no_import_points_upwards(room: str) -> None:
 def test_an_upward_import_would_be_seen(tmp_path: Path) -> None:
     """Negative control of the test above, inside a function too."""
     file = tmp_path / "module.py"
-    file.write_text("def f():\n    from theory.loss import loss\n    return loss\n")
+    file.write_text("def f():\n    from theory import loss\n    return loss\n")
     assert imported(file) == {"theory"}
 
 
 def test_theory_answers_without_torch() -> None:
-    code = "import sys, packing, theory.loss, theory.optimum; print(sorted(sys.modules))"
+    code = "import sys, packing, theory.losses.expected, theory.optima; print(sorted(sys.modules))"
     loaded = ast.literal_eval(python(code))
     assert "torch" not in loaded and "validate" not in loaded
 
@@ -156,7 +156,7 @@ def test_theory_answers_without_torch() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, contextlib, io\n"
-        "from packing.__main__ import main\n"
+        "from packing.cli.app import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         "    main([{}])\n"
         "print(sorted(sys.modules))"
@@ -169,14 +169,16 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_verbs_stay_verbs_whatever_is_imported_first() -> None:
     code = (
-        "import theory.loss; import theory.optimum; import theory\n"
-        "from theory.loss import Loss\n"
+        "import theory.losses.expected; import theory.optima; import theory\n"
+        "from theory.losses.expected import Loss\n"
         "from theory import loss, optimum\n"
         "assert callable(loss) and callable(theory.loss) and callable(theory.optimum)\n"
         "assert theory.Loss is Loss\n"
     )
     python(code)
-    python("import theory; theory.loss; import theory.loss; assert callable(theory.loss)")
+    python(
+        "import theory; theory.loss; import theory.losses.expected; assert callable(theory.loss)"
+    )
 
 
 @pytest.mark.parametrize("name", ["packing", "theory"])

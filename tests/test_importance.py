@@ -14,10 +14,10 @@ import pytest
 from packing.catalogue import entry
 from packing.errors import BadInput
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
 from theory.mixtures import best_mixture, mixture_ladder, mixture_losses
-from theory.mixtures.importance import assign, weighted_loss
-from theory.mixtures.transforms import uniform_minimum
+from theory.mixtures.block_losses import uniform_minimum
+from theory.mixtures.mixture import assign, weighted_loss
 
 Sizes = list[tuple[int, int]]
 

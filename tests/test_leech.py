@@ -10,15 +10,17 @@ import igraph
 import numpy as np
 import pytest
 
-from packing.catalogue import bases, golay, leech
-from packing.catalogue.designs import design_row
-from packing.catalogue.entry import ExactGram
+from packing.catalogue import lattices as bases
+from packing.catalogue import lattices as golay
+from packing.catalogue import lattices as leech
+from packing.catalogue.entry_types import ExactGram
+from packing.catalogue.equiangular_lines import doubled
+from packing.catalogue.exact import design_row
 from packing.catalogue.graphs import by_name
-from packing.catalogue.leech import DESCENTS, minimal_vectors, products
-from packing.catalogue.lines import doubled
+from packing.catalogue.lattices import DESCENTS, minimal_vectors, products
 from packing.errors import BadInput
 
-LEECH, C4600, C891, KERDOCK = leech.listing()
+LEECH, C4600, C891, KERDOCK = leech.leech_codes()
 
 
 def canonical(gram: ExactGram) -> list[tuple[int, int]]:
@@ -255,5 +257,5 @@ def test_listing_makes_no_vector(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(leech, "minimal_vectors", refuse)
     monkeypatch.setattr(golay, "codewords", refuse)
-    assert [e.n for e in leech.listing()[:3]] == [LEECH.n, C4600.n, C891.n]
-    assert [e.n for e in bases.listing()] == [KERDOCK.n]
+    assert [e.n for e in leech.leech_codes()[:3]] == [LEECH.n, C4600.n, C891.n]
+    assert [e.n for e in bases.basis_codes()] == [KERDOCK.n]

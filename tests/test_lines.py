@@ -11,10 +11,10 @@ import igraph
 import numpy as np
 import pytest
 
-from packing.catalogue import entry, twographs
-from packing.catalogue.entry import ExactGram
-from packing.catalogue.graphs import srg
-from packing.catalogue.lines import (
+from packing.catalogue import entry
+from packing.catalogue import equiangular_lines as twographs
+from packing.catalogue.entry_types import ExactGram
+from packing.catalogue.equiangular_lines import (
     LISTED,
     by_name,
     coherence,
@@ -23,6 +23,7 @@ from packing.catalogue.lines import (
     listing,
     seidel,
 )
+from packing.catalogue.graphs import srg
 from packing.errors import BadInput
 
 BUILT = [

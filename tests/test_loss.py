@@ -35,7 +35,7 @@ from reference import (
 
 from packing.errors import BadInput
 from theory.features import Features
-from theory.loss import Loss, loss
+from theory.losses.expected import Loss, loss
 
 LAWS = ("binary", "uniform", "exponential")
 EPS = float(np.finfo(float).eps)

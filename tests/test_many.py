@@ -26,7 +26,7 @@ from theory.mixtures import (
     ratio_at,
     staircase,
 )
-from theory.mixtures.many import many_gain, many_losses, moments
+from theory.mixtures.gaussian_limit import many_gain, many_losses, moments
 
 LAWS = ("binary", "uniform", "exponential")
 
@@ -207,7 +207,7 @@ def test_the_staircase(law: str) -> None:
 def test_an_unequal_pair_on_the_staircase() -> None:
     """Its norm against a descent on theory.loss; the two D_i of one dimension sum to 1."""
     from theory.features import Features
-    from theory.loss import loss
+    from theory.losses.expected import loss
 
     step = staircase(2, 1, [0.1])[0]
     assert step.name == "uneven digon"
@@ -230,7 +230,7 @@ def test_comparison_with_the_optimum() -> None:
 
 
 def test_irregular_phases_of_a_ladder() -> None:
-    from theory.phases import ladder
+    from theory.ladders import ladder
 
     with pytest.raises(BadInput, match="give that of"):
         irregular_phases(3, 2, "binary", ladder=ladder(2, 1, starts=16, S_min=0.1))

@@ -14,9 +14,8 @@ import pytest
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from theory.closed_form import closed_form, crossing, mixture
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
 from theory.mixtures import (
     best_mixture,
     block_loss,
@@ -28,13 +27,11 @@ from theory.mixtures import (
     solve,
     surplus,
 )
-from theory.mixtures.blocks import variance
-from theory.mixtures.counts import binary_minimum
-from theory.mixtures.group import Group
-from theory.mixtures.mixture import best_among, losses
-from theory.mixtures.programme import CELLS, _large, _table, value
-from theory.mixtures.screening import Screen
-from theory.mixtures.transforms import uniform_minimum
+from theory.mixtures.block_losses import binary_minimum, uniform_minimum
+from theory.mixtures.block_table import variance
+from theory.mixtures.ladder import Screen
+from theory.mixtures.mixture import CELLS, Group, _large, _table, best_among, losses, value
+from theory.symmetric import closed_form, crossing, mixture
 
 S = np.array([1e-4, 1e-3, 0.01, 0.05, 0.13, 0.3, 0.5, 0.7, 0.95])
 SMALL = ["digon", "triangle", "pentagon", "heptagon", "Petersen code", "doubled 5-cell"]
@@ -84,7 +81,7 @@ def test_the_table_holds_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize("s", [0.02, 0.1, 0.2, 0.45])
 def test_uneven_digon_against_the_closed_form(s: float) -> None:
-    from theory.closed_form import broken
+    from theory.symmetric import broken
 
     block = next(b for b in blocks("binary") if b.name == "uneven digon")
     exact = float(broken("digon").minimum(s).loss.mid())
@@ -142,7 +139,7 @@ def test_sets_are_listed_where_the_group_needs_negative_numbers(
     for d, n in ((220, 2700), (221, 2740), (150, 1130), (97, 1100), (43, 436)):
         wanted = value(items, _table(items, d, n))
         with monkeypatch.context() as patch:
-            patch.setattr("theory.mixtures.programme._table", _small_only)
+            patch.setattr("theory.mixtures.mixture._table", _small_only)
             found = _large(items, d, n)
         assert value(items, found) == pytest.approx(wanted, rel=1e-12)
     assert any(seen)
@@ -246,7 +243,7 @@ def test_a_law_without_a_fast_path_is_answered_by_numbers() -> None:
 
 @pytest.mark.parametrize("law", ["binary", "uniform"])
 def test_pieces_are_the_losses(law: str) -> None:
-    from theory.mixtures.pieces import Pieces
+    from theory.mixtures.ladder import Pieces
 
     at = np.geomspace(2e-4, 0.99, 40)
     for block in (b for b in blocks(law) if b.name in ("digon", "pentagon")):

@@ -9,10 +9,9 @@ import pytest
 
 from packing.arrangement import Arrangement
 from packing.catalogue import entries, entry
-from packing.catalogue.coordinates import polygon
+from packing.catalogue.exact import polygon
 from packing.catalogue.polytopes import antiprism, prism
-from packing.names.chance import Piece, log_chance, log_sphere
-from packing.names.nearest import FAR, nearest
+from packing.matching import FAR, Piece, log_chance, log_sphere, nearest
 
 SPLIT = ("digon", "square", "octahedron", "16-cell", "cross-polytope")
 RIGID = [

@@ -21,11 +21,10 @@ from cases import biases, gaussian
 from scipy.optimize import minimize
 
 from packing.errors import BadInput
-from theory.exact import Problem, least_norm, polish
 from theory.features import Features
-from theory.loss import loss
-from theory.optimum import STATUS, Optimum, optimum
-from theory.search import Shape
+from theory.global_search import Problem, Shape, least_norm, polish
+from theory.losses.expected import loss
+from theory.optima import STATUS, Optimum, optimum
 
 AGREE = 1e-9
 

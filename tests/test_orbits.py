@@ -23,12 +23,10 @@ from scipy.optimize import minimize
 from packing.catalogue import entries, entry
 from packing.errors import BadInput
 from packing.symmetry import orbits
-from theory.closed_form import Orbits, broken, closed_form, orbit_form
-from theory.closed_form.jets import Jet
-from theory.closed_form.settled import jet, krawczyk
-from theory.closed_form.shapes import bipyramid, capped_prism, prism, pyramid
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
+from theory.symmetric import Orbits, broken, closed_form, orbit_form
+from theory.symmetric.orbits import Jet, bipyramid, capped_prism, jet, krawczyk, prism, pyramid
 
 
 def ring(k: int, h: float, turn: float = 0.0) -> Any:
@@ -176,7 +174,7 @@ def test_slopes_and_curvature_are_differences_of_the_loss() -> None:
 
 def test_a_jet_at_a_kink_is_refused_or_enclosed() -> None:
     from packing.errors import NotReached
-    from theory.closed_form.jets import positive, powers
+    from theory.symmetric.orbits import positive, powers
 
     (z,) = Jet.parameters([flint.arb(0, 1e-9)])
     with pytest.raises(NotReached, match="kink"):

@@ -20,14 +20,23 @@ from scipy.optimize import brentq
 
 from packing.errors import BadInput, NotReached
 from packing.search import Code, search
-from packing.search.closed import known_code, simplex
-from packing.search.code import Float, make_code, riesz_energy
-from packing.search.contacts import Pairs, largest, newton, pairs_above, stress, tangents
-from packing.search.driver import Clock, Known, Tally, run
-from packing.search.energy import normalised, relax, surrogate
-from packing.search.minmax import MinMax
-from packing.search.moves import away, fresh, hole, relocated
-from packing.search.polish import centre_rattlers, polish
+from packing.search.code import make_code, riesz_energy
+from packing.search.multistart import Clock, Known, Tally, run
+from packing.search.spherical_codes import (
+    MinMax,
+    Pairs,
+    centre_rattlers,
+    known_code,
+    largest,
+    newton,
+    pairs_above,
+    polish,
+    simplex,
+    stress,
+    tangents,
+)
+from packing.search.starts import away, fresh, hole, normalised, relax, relocated, surrogate
+from packing.types import Float
 
 EXACT = 1e-12
 """Polished cosines: a few dozen roundings of numbers of size one."""
@@ -429,7 +438,7 @@ def test_a_short_budget_gives_what_was_reached() -> None:
 def test_workers_do_not_change_the_answer() -> None:
     """Two worker processes, from a script without a main guard."""
     script = (
-        "import packing.search.workers as w\nw.ALONE = 0.0\n"
+        "import packing.search.multistart as w\nw.ALONE = 0.0\n"
         "from packing.search import search\n"
         "c = search(10, 3, seconds=50, seed=1, workers={})\n"
         "print(repr(c.value), c.reached, c.runs, c.arrangement.W.tobytes().hex())\n"

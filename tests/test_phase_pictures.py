@@ -17,11 +17,22 @@ from schemas import PICTURES
 from scipy.optimize import minimize
 
 from packing.errors import BadInput
-from theory import pictures, pictures_importance, pictures_maps
-from theory.diagrams import ImportanceMap, importance_map, phase_name, summary
-from theory.envelopes import EnvelopeMap, Staircase, envelope_map, regions, staircase_of
+from theory import plotting as pictures
+from theory import plotting as pictures_importance
+from theory import plotting as pictures_maps
+from theory.diagrams import (
+    EnvelopeMap,
+    ImportanceMap,
+    Staircase,
+    envelope_map,
+    importance_map,
+    phase_name,
+    regions,
+    staircase_of,
+    summary,
+)
 from theory.features import Features
-from theory.loss import loss
+from theory.losses.expected import loss
 from theory.mixtures import best_mixture, envelope, mixture_ladder
 from theory.prototypes import (
     best,

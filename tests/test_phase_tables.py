@@ -20,11 +20,11 @@ from schemas import TABLE
 
 from packing import cache
 from packing.catalogue import entry
-from theory.closed_form import closed_form
 from theory.features import Features
-from theory.loss import loss
+from theory.ladders import numerical_ladder, question
+from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
-from theory.remembered import numerical_ladder, question
+from theory.symmetric import closed_form
 from theory.tables.candidates import candidates, rival_mixtures
 from theory.tables.catalogue import blocks_at, cosines, transitions
 from theory.tables.critical import critical
@@ -337,7 +337,7 @@ def test_surplus_rows_are_kept_and_shortened(monkeypatch: pytest.MonkeyPatch) ->
         rivals = ", ".join(f"block {k} (1 %)" for k in range(9))
         return [{"S": 0.25, "denser": "a", "sparser": "b", "known": "exact", "rivals": rivals}]
 
-    monkeypatch.setattr("theory.mixtures.enclosed.transition_rows", rows)
+    monkeypatch.setattr("theory.mixtures.surplus_sequence.transition_rows", rows)
     columns, found = transitions("uniform")
     assert columns[:2] == ("S", "one_minus_S") and found[0]["one_minus_S"] == 0.75
     assert transitions("uniform")[1] == found and asked == ["uniform"]

@@ -21,12 +21,11 @@ import pytest
 from scipy.optimize import brentq, minimize
 
 from packing.errors import BadInput
-from packing.recognise import name_of
-from theory.exact import Problem, polish
+from packing.recognition import name_of
 from theory.features import Features
-from theory.optimum import Optimum, optimum
-from theory.phases import CriticalSparsity, Ladder, Phase, ladder
-from theory.search import Shape
+from theory.global_search import Problem, Shape, polish
+from theory.ladders import CriticalSparsity, Ladder, Phase, ladder
+from theory.optima import Optimum, optimum
 
 FIRST, CONTINUOUS, AGREE, JUMP = 1e-8, 1e-5, 1e-9, 1e-4
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packing import recognition as noisy
 from packing.arrangement import Arrangement
 from packing.catalogue import candidates, entry
-from packing.catalogue.coordinates import polygon, polygon_name, simplex, simplex_name
+from packing.catalogue.exact import polygon, polygon_name, simplex, simplex_name
 from packing.catalogue.polytopes import antiprism, prism
 from packing.errors import BadInput
-from packing.names import noisy
-from packing.recognise import LOUDEST, identify, name_of
+from packing.recognition import LOUDEST, identify, name_of
 
 DIGON = np.array([[1.0, -1.0]])
 ONE = np.array([[1.0]])

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from packing.errors import BadInput
 from packing.search import search
-from packing.search.driver import Clock, OutOfTime
-from packing.search.repulsion import (
-    Float,
+from packing.search.multistart import Clock, OutOfTime
+from packing.search.riesz import (
+    Riesz,
     closest,
     energy,
     gradient,
@@ -36,7 +36,7 @@ from packing.search.repulsion import (
     tangent_bases,
     tangential,
 )
-from packing.search.riesz import Riesz
+from packing.types import Float
 
 EXPONENTS = pytest.mark.parametrize("s", [0.0, 0.5, 1.0, 2.0, 3.0])
 TABLE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "thomson_d3.csv"
@@ -73,7 +73,8 @@ def moved(X: Float, V: Float, t: mpmath.mpf) -> list[list[mpmath.mpf]]:
     for x, v in zip(X.tolist(), V.tolist(), strict=True):
         speed = mpmath.sqrt(sum(mpmath.mpf(a) ** 2 for a in v))
         rows.append(
-            [mpmath.cos(speed * t) * a + mpmath.sin(speed * t) / speed * b for a, b in zip(x, v)]  # noqa: B905
+            [mpmath.cos(speed * t) * a + mpmath.sin(speed * t) / speed * b for a, b in zip(x, v)]  #
+            noqa: B905
         )
     return rows
 

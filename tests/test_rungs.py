@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from theory.closed_form import closed_form
-from theory.phases import Ladder, ladder
-from theory.rungs import exact_rung, parts, side_formulas
+from theory.exact_crossings import exact_rung, parts, side_formulas
+from theory.ladders import Ladder, ladder
+from theory.symmetric import closed_form
 
 LOCATED = 1e-8  # what a numerical rung promises
 
@@ -74,7 +74,7 @@ def test_a_crossing_of_formulas_is_where_the_numbers_cross(
 
 
 def test_uniform_rungs_are_enclosed() -> None:
-    from theory.closed_form import crossing, mixture
+    from theory.symmetric import crossing, mixture
 
     a = mixture("triangle", ignored=1, law="uniform")
     b = mixture(("digon", 2), law="uniform")

@@ -18,17 +18,10 @@ import numpy as np
 import pytest
 from cases import biases, chances, gaussian
 
-from packing.descent import descend
+from packing.optimise import descend
 from theory.features import Features
-from theory.loss import loss
-from theory.search import (
-    Shape,
-    block_starts,
-    cloud_for,
-    kicks,
-    random_starts,
-    surrogate,
-)
+from theory.global_search import Shape, block_starts, cloud_for, kicks, random_starts, surrogate
+from theory.losses.expected import loss
 
 LAWS = ("binary", "uniform", "exponential")
 SHAPES = [

@@ -13,15 +13,21 @@ from scipy.special import erf
 
 from packing.catalogue import entry
 from packing.errors import BadInput
+from studies.perturbations import (
+    _at,
+    decorate,
+    decorated_gains,
+    gas_gain,
+    half_curvature,
+    noisy,
+    shadow_margin,
+    shadow_matrix,
+)
 from theory.features import Features
-from theory.loss import loss
-from theory.mixtures.blocks import block_loss
-from theory.mixtures.counts import binary_minimum
-from theory.mixtures.decorated import decorate, decorated_gains
-from theory.mixtures.gas import _at, gas_gain, noisy
-from theory.mixtures.shadows import half_curvature, shadow_margin, shadow_matrix
-from theory.mixtures.transforms import Moments
-from theory.optimum import optimum
+from theory.losses.expected import loss
+from theory.mixtures.block_losses import Moments, binary_minimum
+from theory.mixtures.block_table import block_loss
+from theory.optima import optimum
 
 LAWS = ["binary", "uniform"]
 CASES = [("digon", 0.1), ("triangle", 0.5), ("triangle", 0.43), ("pentagon", 0.15), ("5-cell", 0.1)]

@@ -15,9 +15,9 @@ from scipy.optimize import brentq
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from theory.closed_form import Standing, closed_form, orbit_form, stability, standing
 from theory.features import Features
-from theory.optimum import optimum
+from theory.optima import optimum
+from theory.symmetric import Standing, closed_form, orbit_form, stability, standing
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.45, 0.7)
 
@@ -96,7 +96,7 @@ def test_the_answer_is_kept_and_comes_back_equal(
     monkeypatch.setenv("FEATURE_PACKING_CACHE", str(tmp_path))
     first = standing("digon", S=[0.1, 0.3])
     assert len(list(tmp_path.glob("*.json"))) == 1
-    import theory.closed_form.rivals as rivals
+    from theory.symmetric import symmetry_breaking as rivals
 
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
@@ -113,8 +113,7 @@ def test_the_answer_is_kept_and_comes_back_equal(
 
 def test_stability_is_the_curvature_of_the_loss_along_the_breaking() -> None:
     """The digon by hand: loss along (r + e, r - e) and its biases, from theory.loss's own sum."""
-    from theory.exact import Problem
-    from theory.search import Shape
+    from theory.global_search import Problem, Shape
 
     S = 0.3
     least = closed_form("digon").minimum(S)

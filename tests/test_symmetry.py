@@ -10,13 +10,15 @@ import pytest
 
 from packing.arrangement import Arrangement
 from packing.catalogue import entry
-from packing.catalogue.coordinates import polygon
+from packing.catalogue.exact import polygon
 from packing.catalogue.polytopes import antiprism, prism
-from packing.coloured import Coloured, colours, matching
 from packing.symmetry import (
     LARGEST,
+    Coloured,
     automorphisms,
     canonical_form,
+    colours,
+    matching,
     orbits,
     relabelling,
     symmetry_order,
@@ -108,10 +110,10 @@ def test_trying_all_permutations_agrees_with_bliss(monkeypatch):
     for _ in range(60):
         A = np.triu(rng.integers(0, 2, size=(6, 6)), 1)
         A, own = A + A.T, rng.integers(0, 2, size=6) // 2
-        monkeypatch.setattr("packing.coloured.TINY", 7)
+        monkeypatch.setattr("packing.symmetry.TINY", 7)
         one = Coloured(A, own)
         tried = one.count(), len(generated(tuple(map(tuple, one.generators())), 6))
-        monkeypatch.setattr("packing.coloured.TINY", 0)
+        monkeypatch.setattr("packing.symmetry.TINY", 0)
         other = Coloured(A, own)
         assert tried == (other.count(),) * 2
         assert tried[1] == len(generated(tuple(map(tuple, other.generators())), 6))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from theory.features import BINARY, EXPONENTIAL, UNIFORM
-from theory.rows import series as sr
-from theory.rows import transform
-from theory.rows.transform import rows
+from theory.losses import fourier as sr
+from theory.losses import fourier as transform
+from theory.losses.fourier import rows
 
 
 def one(a, b, own, p, law, gradient=False, **options):

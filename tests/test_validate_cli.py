@@ -22,10 +22,10 @@ from asking import answered, refused, run
 from schemas import SUITES, TRAINED
 from test_validate_run import MANY, TINY
 
-from theory.loss import loss
-from validate.commands import EXITS
-from validate.run import STORE, VERDICTS
-from validate.runs import Measured, Recipe, Run, Setting, Trained
+from theory.losses.expected import loss
+from validate.cli import EXITS
+from validate.experiments import Measured, Recipe, Run, Setting, Trained
+from validate.runner import STORE, VERDICTS
 from validate.store import Model, Store
 from validate.suites import load, names
 
@@ -66,7 +66,7 @@ def test_list_and_help_load_no_torch() -> None:
     for line in (["validate", "--list"], ["validate", "--help"], ["table", "trained", "--help"]):
         code = (
             "import sys, contextlib, io\n"
-            "from packing.__main__ import main\n"
+            "from packing.cli.app import main\n"
             "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
             f"    main({line})\n"
             "print(sorted(sys.modules))"
@@ -104,7 +104,7 @@ def test_a_suite_from_a_file(tiny: str, tmp_path: Path, monkeypatch: pytest.Monk
     # A second time: not without --resume, and with it the same answer without training.
     assert "give --resume to go on with it, or another --out" in refused(line)
     assert (folder / STORE).read_bytes() == held
-    monkeypatch.setattr("validate.train.train_batch", None)
+    monkeypatch.setattr("validate.training.trainer.train_batch", None)
     again = answered(f"{line} --resume", first.exit_code)
     assert again["checks"] == values["checks"] and len(again["sessions"]) == 2
     people = run(f"{line} --resume")
@@ -133,7 +133,7 @@ def test_a_wrong_theory_fails_the_suite(tiny: str, monkeypatch: pytest.MonkeyPat
 def test_progress_in_a_log(
     tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("validate.commands.LINE_EVERY", 0.0)
+    monkeypatch.setattr("validate.cli.LINE_EVERY", 0.0)
     said = run(f"validate {tiny} --device cpu").stderr
     assert "folder validation-tiny;" in said
     assert re.search(r"^tiny: training, \d+ of 16 models", said, re.M)
@@ -203,7 +203,7 @@ def test_without_torch(tiny: str, tmp_path: Path) -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'torch': raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Hidden())\n"
-        "from packing.__main__ import main\n"
+        "from packing.cli.app import main\n"
         "main(sys.argv[1:])\n"
     )
 
@@ -231,10 +231,10 @@ def test_without_torch(tiny: str, tmp_path: Path) -> None:
 def interrupted(folder: Path, ready: str, delay: float) -> subprocess.CompletedProcess[str]:
     """Send SIGINT a while after a line that begins so has come on standard error."""
     code = (
-        "from packing.__main__ import exit_on_interrupt, main\n"
+        "from packing.cli.app import exit_on_interrupt, main\n"
         "exit_on_interrupt()\n"
         "import sys; sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
-        "import validate.commands; validate.commands.LINE_EVERY = 0.0\n"
+        "import validate.cli; validate.cli.LINE_EVERY = 0.0\n"
         "main(sys.argv[1:])\n"
     )
     process = subprocess.Popen(
@@ -315,7 +315,7 @@ def model(setting: Setting, W: Any, b: Any, seed: int) -> Model:
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with models of three settings, the theory's own optimum among them."""
-    from theory.optimum import optimum
+    from theory.optima import optimum
 
     monkeypatch.chdir(tmp_path)
     pair = Setting(2, 1, 0.3)
@@ -337,7 +337,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_table_compares_theory_with_a_store(kept: Path) -> None:
     from theory.features import Features
-    from theory.optimum import optimum
+    from theory.optima import optimum
 
     expected = optimum(Features.of(2, 0.3), 1)
     values = answered(f"table trained {kept}", schema=TRAINED)

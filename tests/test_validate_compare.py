@@ -14,12 +14,12 @@ from trained import changed, measured_of, model_of, near_optimum
 
 from packing.errors import BadInput
 from theory.features import Features
-from theory.loss import loss
-from validate import along, predict, statistics
-from validate.compare import defeat_of, judge
-from validate.controls import POWER, control
+from theory.losses.expected import loss
+from validate import predict, statistics
+from validate import trajectory as along
+from validate.checks import POWER, control, defeat_of, judge
+from validate.experiments import Recipe, Run, Setting, Trained
 from validate.quantities import Sample, change
-from validate.runs import Recipe, Run, Setting, Trained
 from validate.statistics import Estimate, verdict
 from validate.suites import parse
 

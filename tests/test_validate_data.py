@@ -14,10 +14,9 @@ import pytest
 import scipy.stats
 import torch
 
-from theory.features import Float
-from validate.data import Sampler, generator, sampler
-from validate.feed import Feed, form_of
-from validate.runs import Recipe, Run, Setting
+from packing.types import Float
+from validate.experiments import Recipe, Run, Setting
+from validate.sampling import Feed, Sampler, form_of, generator, sampler
 
 FIVE = 5.0
 RARE = float(scipy.stats.norm.sf(FIVE))
@@ -150,7 +149,8 @@ def test_rows_of_each_batch_are_binomial() -> None:
     form = form_of(setting, recipe, "cpu")
     assert form.kind == "rows"
     feed = Feed([Run(setting, recipe, 5)], form, torch.device("cpu"))
-    active = torch.cat([512 - feed.draw().off[0] for _ in range(40)]).double().numpy()  # type: ignore[index]
+    active = torch.cat([512 - feed.draw().off[0] for _ in range(40)]).double().numpy()  # type:
+    ignore[index]
     p = 1.0 - 0.99**12
     assert np.mean(active) == pytest.approx(512 * p, abs=FIVE * math.sqrt(512 * p / len(active)))
     variance = 512 * p * (1.0 - p)
@@ -242,7 +242,7 @@ def test_patterns_and_chances_agree_with_the_definition() -> None:
 
 
 def test_the_number_of_patterns_of_very_many_features() -> None:
-    from validate.runs import Recipe
+    from validate.experiments import Recipe
 
     wide = Setting(3000, 2, 0.001)
     assert sampler(wide).pattern_count() == float("inf")

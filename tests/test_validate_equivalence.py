@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("numba", reason="the compiled engine is an extra: feature-packing[compiled]")
 
-from validate.engines.equivalence import CASES, Agreement, _compared, equivalence
+from validate.training.equivalence import CASES, Agreement, _compared, equivalence
 
 SMALL = {"models": 256, "tolerance": 0.4, "curve": 0.1}
 
@@ -38,8 +38,8 @@ def test_verdicts_need_the_whole_interval() -> None:
 
 def test_intervals_of_equal_laws_hold() -> None:
     """Two halves of one engine's models: the distance of their laws is 0 and must be inside."""
-    from validate.runs import Recipe, Run, Setting
-    from validate.train import train
+    from validate.experiments import Recipe, Run, Setting
+    from validate.training.trainer import train
 
     recipe = Recipe(50, batch=32, snapshots=4)
     setting = Setting(3, 1, 0.3)
@@ -59,8 +59,8 @@ def test_intervals_of_equal_laws_hold() -> None:
 
 
 def test_cases_cover_every_form() -> None:
-    from validate.engines import columns
-    from validate.engines.drawing import plan_of
+    from validate.training import kernels as columns
+    from validate.training.numba_engine import plan_of
 
     forms = {plan_of(*case).form for case in CASES.values()}
     assert forms == {columns.PATTERNS, columns.GAPS, columns.DENSE}

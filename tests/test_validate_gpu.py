@@ -21,13 +21,13 @@ import torch
 from scipy import stats
 
 from packing.errors import BadInput
-from theory.loss import loss
-from validate.data import Sampler, sampler
-from validate.engines import gpu_tables, graphs
-from validate.engines.gpu import CudaEngine
-from validate.engines.gpu_lanes import chunk_of, kind_of
-from validate.engines.reference import TorchEngine
-from validate.runs import Recipe, Run, Setting
+from theory.losses.expected import loss
+from validate.experiments import Recipe, Run, Setting
+from validate.sampling import Sampler, sampler
+from validate.training import cuda_engine as gpu_tables
+from validate.training import cuda_engine as graphs
+from validate.training.cuda_engine import CudaEngine, chunk_of, kind_of
+from validate.training.torch_engine import TorchEngine
 
 ALPHA = 1e-4
 CPU = torch.device("cpu")
@@ -89,7 +89,8 @@ def measure_follow(engine: Any) -> list[float]:
 
 def measure_dropped() -> float:
     """The first case again, without the gradient of the samples that have nothing on."""
-    from validate.engines import gpu_kernels, gpu_loops
+    from validate.training import cuda_kernels as gpu_kernels
+    from validate.training import cuda_kernels as gpu_loops
 
     whole = gpu_loops.model_parts
 
@@ -207,7 +208,7 @@ def measure_training() -> list[Any]:
     """validate.train itself, on a GPU that is pretended."""
     from unittest import mock
 
-    from validate.train import train
+    from validate.training.trainer import train
 
     recipe = Recipe(steps=70, batch=8, lr=0.05, snapshots=3)
     group = runs(3, recipe, n=2, d=1, S=0.3)
@@ -356,7 +357,7 @@ def test_final_losses_have_the_references_distribution() -> None:
 @needs_numba
 def test_random_words_are_those_of_xoshiro() -> None:
     """Against the published recurrence in whole numbers of Python, from another seed too."""
-    from validate.engines.gpu_parts import Shape, random_parts
+    from validate.training.cuda_kernels import Shape, random_parts
 
     word = random_parts(Shape("rows", 2, 1, 1, 1, False, True, True, False, "simulator"))[0]
     mask = 0xFFFFFFFF
@@ -381,7 +382,7 @@ def test_random_words_are_those_of_xoshiro() -> None:
 
 @needs_numba
 def test_table_draws_follow_their_laws() -> None:
-    from validate.engines.gpu_parts import Shape, random_parts
+    from validate.training.cuda_kernels import Shape, random_parts
 
     shape = Shape("counts", 2, 1, 1, 1, False, True, True, False, "simulator")
     _, below, entry, value = random_parts(shape)
@@ -510,7 +511,7 @@ def test_memory_and_shapes_are_checked() -> None:
 
 def test_the_bound_counts_what_a_step_needs() -> None:
     """(1, 1), S = 1: one pattern, counted by hand."""
-    from validate.engines.gpu_bound import ADAM, bound
+    from validate.training.cuda_engine import ADAM, bound
 
     one = bound(Run(Setting(1, 1, 1.0), Recipe(100), 0))
     # Gram 2, the pattern 2 + 4, D + D' 3, its product with W 2, Adam for W and b.

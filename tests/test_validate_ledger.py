@@ -16,12 +16,16 @@ pytest.importorskip("torch")
 
 from packing.catalogue import entry
 from packing.errors import BadInput
+from studies import ledger, ledger_parts
+from studies import ledger as ledger_path
+from studies import ledger as ledger_scaling
+from studies import ledger as ledger_shapes
+from studies.ledger_parts import Book, Case, Part, kind, least, most, near, stated, whole
 from theory.mixtures import ratio_at
-from validate import ledger, ledger_parts, ledger_path, ledger_scaling, ledger_shapes, predict
-from validate.ledger_parts import Book, Case, Part, kind, least, most, near, stated, whole
+from validate import predict
+from validate.experiments import Trained
 from validate.measure import measure
 from validate.quantities import Model
-from validate.runs import Trained
 from validate.statistics import Estimate
 from validate.suites import Statement, Suite, load, names, parse
 

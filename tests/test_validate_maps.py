@@ -15,20 +15,21 @@ import pytest
 from trained import model_of
 
 from packing.errors import BadInput
+from studies import maps
+from studies.maps import Found
+from studies.maps_page import CELL_COLUMNS
+from studies.maps_phases import phase_of
+from studies.maps_predicted import Predicted, prototypes_of, right_of, wrong_of
+from studies.maps_search import Search, weights
 from theory.diagrams import importance_map
 from theory.features import Features
-from theory.loss import loss
-from theory.optimum import optimum
+from theory.losses.expected import loss
+from theory.optima import optimum
 from theory.prototypes import prototypes
-from validate import compare, maps
-from validate.compare import judge
-from validate.maps import Found
-from validate.maps_page import CELL_COLUMNS
-from validate.maps_phases import phase_of
-from validate.maps_predicted import Predicted, prototypes_of, right_of, wrong_of
-from validate.maps_search import Search, weights
+from validate import checks as compare
+from validate.checks import judge
 from validate.report import write
-from validate.run import Report, run_suite
+from validate.runner import Report, run_suite
 from validate.suites import load, parse
 
 MAP = """
@@ -298,7 +299,7 @@ def _with_means(prototype, S):
 
 def test_predictions_are_kept(suite, monkeypatch):
     right = right_of(suite.maps[0])
-    monkeypatch.setattr("validate.maps_predicted._searched", None)
+    monkeypatch.setattr("studies.maps_predicted._searched", None)
     again = right_of(suite.maps[0])
     for name in ("loss", "rounding", "phase", "name", "faint"):
         assert np.array_equal(getattr(right, name), getattr(again, name))

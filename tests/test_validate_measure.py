@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from packing.errors import BadInput
-from theory.features import Float
-from theory.loss import loss
-from validate.data import generator
-from validate.dynamics import dynamics, jumps, turn
-from validate.measure import ERROR, MOST, angles, measure, simulate
-from validate.runs import Recipe, Run, Setting, Trained
-from validate.train import train
+from packing.types import Float
+from theory.losses.expected import loss
+from validate.experiments import Recipe, Run, Setting, Trained
+from validate.measure import ERROR, MOST, angles, dynamics, jumps, measure, simulate, turn
+from validate.sampling import generator
+from validate.training.trainer import train
 
 RUN = Run(Setting(5, 2, 0.05), Recipe(10), 0)
 AROUND = np.radians(72.0 * np.arange(5))

@@ -15,12 +15,13 @@ import pytest
 from trained import model_of, near_optimum
 
 from packing.errors import BadInput
-from validate import draw, predict
-from validate.compare import judge
+from validate import plotting as draw
+from validate import predict
+from validate.checks import judge
+from validate.experiments import Setting
 from validate.quantities import Sample
 from validate.report import gaps, write
-from validate.run import Report
-from validate.runs import Setting
+from validate.runner import Report
 from validate.suites import parse
 
 SUITE = """

@@ -23,13 +23,12 @@ import pytest
 from test_validate_store import same
 
 from packing.errors import BadInput
-from validate.compare import Check
-from validate.device import GPU_MEMORY, memory_for
-from validate.run import STORE, VERDICTS, Report, run_suite
-from validate.runs import Recipe, Run, Setting
+from validate.checks import Check
+from validate.experiments import Recipe, Run, Setting
+from validate.parallel import effort
+from validate.runner import GPU_MEMORY, STORE, VERDICTS, Report, memory_for, run_suite
 from validate.store import Model, Store
 from validate.suites import Suite, parse
-from validate.sweep import effort
 
 pytest.importorskip("torch")
 
@@ -273,16 +272,16 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(
 
 def count_training(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """Every run that is trained from now on."""
-    import validate.train
+    from validate.training import trainer
 
     trained: list[Run] = []
-    train_batch: Callable[..., Any] = validate.train.train_batch
+    train_batch: Callable[..., Any] = trainer.train_batch
 
     def counted(runs: Any, **how: Any) -> Any:
         trained.extend(runs)
         return train_batch(runs, **how)
 
-    monkeypatch.setattr(validate.train, "train_batch", counted)
+    monkeypatch.setattr(trainer, "train_batch", counted)
     return trained
 
 

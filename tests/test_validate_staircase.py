@@ -12,21 +12,34 @@ import torch
 from trained import model_of
 
 from packing.errors import BadInput
-from theory.loss import loss
+from studies import ledger, staircase
+from studies import staircase as shapes
+from studies import staircase as staircase_claims
+from studies import staircase as staircase_table
+from studies.ledger_parts import Book
+from studies.staircase import (
+    Stair,
+    dimensionality,
+    in_blocks,
+    landed,
+    on_level,
+    places,
+    rows_of,
+    stairs,
+)
+from theory.losses.expected import loss
 from theory.mixtures import staircase as theory_staircase
-from theory.mixtures.many import many_features
-from validate import engine, ledger, predict, staircase, staircase_claims, staircase_table, train
-from validate import staircase_trained as shapes
-from validate.feed import Chunk, Feed, form_of
-from validate.ledger_parts import Book
+from theory.mixtures.gaussian_limit import many_features
+from validate import predict
+from validate.experiments import Recipe, Run, Setting
 from validate.measure import measure
 from validate.quantities import Model
-from validate.run import run_suite
-from validate.runs import Recipe, Run, Setting
-from validate.staircase import Stair, rows_of, stairs
-from validate.staircase_trained import dimensionality, in_blocks, landed, on_level, places
+from validate.runner import run_suite
+from validate.sampling import Chunk, Feed, form_of
 from validate.store import Store
 from validate.suites import Suite, load, parse
+from validate.training import step as engine
+from validate.training import trainer as train
 
 CPU = torch.device("cpu")
 SHORT = Recipe(steps=12, batch=96, dtype="float64", lr=0.05)

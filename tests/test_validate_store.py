@@ -20,10 +20,18 @@ import pytest
 
 from packing.errors import BadInput
 from packing.weights import read_weights
-from validate.database import APPLICATION
-from validate.encode import ARRAYS, COLUMNS, SCALARS, run_from, run_text
-from validate.runs import Measured, Recipe, Run, Setting, Trained
-from validate.store import VERSION, Model, Store
+from validate.experiments import Measured, Recipe, Run, Setting, Trained
+from validate.store import (
+    APPLICATION,
+    ARRAYS,
+    COLUMNS,
+    SCALARS,
+    VERSION,
+    Model,
+    Store,
+    run_from,
+    run_text,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = Recipe(steps=10, batch=4, betas=(0.8, 0.99))
@@ -450,7 +458,7 @@ def test_a_store_in_use_is_waited_for_and_then_refused(
     Store(place).close()
     other = sqlite3.connect(place, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("validate.database.PATIENCE", 0.2)
+    monkeypatch.setattr("validate.store.PATIENCE", 0.2)
     assert "in use by another process" in refusal(place)
     with Store(place, write=False) as reader:  # reading goes on meanwhile
         assert reader.keys() == ()

@@ -21,18 +21,28 @@ from trained import model_of
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from theory.loss import loss
-from validate import ledger, surplus, surplus_claims, surplus_table
-from validate.ledger_parts import ALPHA, Book
+from studies import ledger, surplus
+from studies import surplus as surplus_claims
+from studies import surplus as surplus_table
+from studies.ledger_parts import ALPHA, Book
+from studies.surplus import (
+    KICKS,
+    REACH,
+    SHARE,
+    Tally,
+    difference,
+    draw,
+    larger,
+    returns,
+    tally,
+    target,
+)
+from theory.losses.expected import loss
+from validate.experiments import Recipe, Run, Setting
 from validate.quantities import Model, Sample
-from validate.runs import Recipe, Run, Setting
 from validate.statistics import share
 from validate.store import Store
 from validate.suites import Suite, load, parse
-from validate.surplus import REACH, Tally, returns, tally, target
-from validate.surplus_claims import KICKS, SHARE
-from validate.surplus_draw import draw
-from validate.surplus_recipes import difference, larger
 
 HEAD = """
 title = "t"

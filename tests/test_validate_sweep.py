@@ -25,14 +25,27 @@ from dying import DEADLY, MARK, dying, real_task
 from test_validate_run import MANY, TINY, alike, kept_keys
 
 from packing.errors import BadInput, NotReached
-from validate import clusters, sweep
-from validate.carriers import BACKENDS, LIVES, Carrier, Lost, carried, checked, differs
-from validate.device import WORKER_MEMORY, memory_for
-from validate.run import STORE, Report, run_suite
-from validate.runs import Recipe, Run, Setting
+from validate import parallel as clusters
+from validate import parallel as sweep
+from validate.experiments import Recipe, Run, Setting
+from validate.parallel import (
+    BACKENDS,
+    LIVES,
+    Carrier,
+    Lost,
+    carried,
+    checked,
+    differs,
+    effort,
+    out_of_memory,
+    pieces,
+    predicted,
+    trained_batches,
+    work,
+)
+from validate.runner import STORE, WORKER_MEMORY, Report, memory_for, run_suite
 from validate.store import Store, versions
 from validate.suites import parse
-from validate.sweep import effort, out_of_memory, pieces, predicted, trained_batches, work
 
 pytest.importorskip("torch")
 pytest.importorskip("joblib", reason="sweeps need joblib: pip install 'feature-packing[validate]'")
@@ -134,10 +147,10 @@ def command(folder: Path, *words: str, **how: Any) -> subprocess.Popen[str]:
     (folder / "many.toml").write_text(SLOW, encoding="utf-8")
     code = (
         "import sys\n"
-        "from packing.__main__ import exit_on_interrupt, main\n"
+        "from packing.cli.app import exit_on_interrupt, main\n"
         "if __name__ == '__main__':\n"
         "    exit_on_interrupt()\n"
-        "    import validate.commands; validate.commands.LINE_EVERY = 0.0\n"
+        "    import validate.cli; validate.cli.LINE_EVERY = 0.0\n"
         "    main(sys.argv[1:])\n"
     )
     (folder / "main.py").write_text(code, encoding="utf-8")
@@ -365,7 +378,7 @@ def test_pieces_cover_all_and_are_worth_it() -> None:
 
 
 def test_memory_is_shared_by_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("validate.device._free", lambda: 2**32)
+    monkeypatch.setattr("validate.runner._free", lambda: 2**32)
     assert memory_for("cpu", Carrier("loky", 1)) == WORKER_MEMORY
     assert memory_for("cpu", Carrier("loky", 16)) == 2**27
     assert memory_for("cpu", Carrier("dask", 1000, memory=2**30)) == 2**29
@@ -395,16 +408,16 @@ def test_memory_that_runs_out_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """PyTorch's own error of a real allocation, in this process: what is finished is kept."""
     import torch
 
-    import validate.train
+    from validate.training import trainer
 
-    train_batch: Callable[..., Any] = validate.train.train_batch
+    train_batch: Callable[..., Any] = trainer.train_batch
 
     def greedy(runs: Any, **how: Any) -> Any:
         if runs[0].setting.n == 6:
             torch.empty(2**60, dtype=torch.uint8)
         return train_batch(runs, **how)
 
-    monkeypatch.setattr(validate.train, "train_batch", greedy)
+    monkeypatch.setattr(trainer, "train_batch", greedy)
     with pytest.raises(NotReached, match=r"n = 6, .* needs more memory than there is"):
         run_suite(parse(MANY, "many"), out=tmp_path, device="cpu")
     assert len(kept_keys(tmp_path)) >= 16
@@ -469,7 +482,8 @@ def test_clusters_that_would_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refusal(**how: Any) -> str:
         local = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": None}
-        with LocalCluster(processes=False, silence_logs=50, **local, **how) as cluster:  # type: ignore[no-untyped-call]
+        with LocalCluster(processes=False, silence_logs=50, **local, **how) as cluster:  # type:
+        ignore[no-untyped-call]
             try:
                 with carried(f"dask:{cluster.scheduler_address}") as carrier:
                     return f"{carrier and carrier.jobs} jobs"

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from packing.errors import BadInput
-from theory.loss import loss
-from validate import engine, feed, plan, train
-from validate.data import generator
-from validate.engines import reference
-from validate.feed import Chunk, Feed, Form, form_of
-from validate.runs import Recipe, Run, Setting, Trained
+from theory.losses.expected import loss
+from validate import sampling as feed
+from validate.experiments import Recipe, Run, Setting, Trained
+from validate.sampling import Chunk, Feed, Form, form_of, generator
+from validate.training import step as engine
+from validate.training import torch_engine as reference
+from validate.training import trainer as plan
+from validate.training import trainer as train
 
 CPU = torch.device("cpu")
 SHORT = Recipe(steps=100, batch=96, snapshots=4)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from packing.arrangement import Arrangement
-from theory.features import Float
-from theory.loss import loss
+from packing.types import Float
+from theory.losses.expected import loss
+from validate.experiments import THRESHOLD, Measured, Run, Trained
 from validate.predict import truth
 from validate.quantities import Model
-from validate.runs import THRESHOLD, Measured, Run, Trained
 from validate.suites import Suite
 
 

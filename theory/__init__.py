@@ -4,17 +4,12 @@ The second room of the house. Everything public is reachable from here and impor
 asked for (PEP 562)::
 
     from theory import Features, loss, optimum, ladder
-
-``theory.loss`` and ``theory.optimum`` are the verbs, although modules of the same names hold them:
-import what else those modules define with ``from theory.loss import Loss``.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from packing.weights import Weights as Weights
@@ -27,14 +22,14 @@ if TYPE_CHECKING:
     from theory.features import Features as Features
     from theory.features import Law as Law
     from theory.features import law_named as law_named
-    from theory.loss import Loss as Loss
-    from theory.loss import loss as loss
-    from theory.optimum import Optimum as Optimum
-    from theory.optimum import optimum as optimum
-    from theory.phases import CriticalSparsity as CriticalSparsity
-    from theory.phases import Ladder as Ladder
-    from theory.phases import Phase as Phase
-    from theory.phases import ladder as ladder
+    from theory.ladders import CriticalSparsity as CriticalSparsity
+    from theory.ladders import Ladder as Ladder
+    from theory.ladders import Phase as Phase
+    from theory.ladders import ladder as ladder
+    from theory.losses.expected import Loss as Loss
+    from theory.losses.expected import loss as loss
+    from theory.optima import Optimum as Optimum
+    from theory.optima import optimum as optimum
 
 __version__ = "0.1.0"
 
@@ -48,9 +43,9 @@ _NAMES = {
         "UNIFORM",
         "law_named",
     ),
-    "theory.loss": ("Loss", "loss"),
-    "theory.optimum": ("Optimum", "optimum"),
-    "theory.phases": ("CriticalSparsity", "Ladder", "Phase", "ladder"),
+    "theory.losses.expected": ("Loss", "loss"),
+    "theory.optima": ("Optimum", "optimum"),
+    "theory.ladders": ("CriticalSparsity", "Ladder", "Phase", "ladder"),
     "packing.weights": ("Weights", "read_weights", "save_weights"),
 }
 _HOME = {name: home for home, names in _NAMES.items() for name in names}
@@ -87,19 +82,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
-
-
-class _Room(ModuleType):
-    """This package as a module that keeps the verb where a submodule shares its name.
-
-    The import system binds every imported submodule on its package. Without this, `theory.loss`
-    would be the function or the module depending on what was imported before.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _HOME.get(name) == value.__name__:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Room

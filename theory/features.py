@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from packing.errors import BadInput
-
-Float = NDArray[np.float64]
-Complex = NDArray[np.complex128]
+from packing.types import Complex, Float
 
 
 @runtime_checkable

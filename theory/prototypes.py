@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from packing.errors import BadInput
-from theory.features import Float, law_named
+from packing.types import Float
+from theory.features import law_named
 
 LAW = "uniform"
 BLOCKS: dict[str, tuple[tuple[Fraction, int], ...]] = {
@@ -74,7 +75,7 @@ def block_polynomial(block: str) -> Any:
     """
     import sympy
 
-    from theory.closed_form import closed_form
+    from theory.symmetric import closed_form
 
     S, _ = symbols()
     form = closed_form(BLOCKS[block], LAW)

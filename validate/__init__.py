@@ -5,4 +5,6 @@ losses and samples of its own, so that agreement means something; it needs torch
 ``feature-packing[validate]`` installs. Nothing in `packing` or `theory` imports it.
 """
 
+from __future__ import annotations
+
 __version__ = "0.1.0"

@@ -50,7 +50,7 @@ def _entry(value: Any) -> str:
 
 def picture(figure: Figure, caption: str) -> str:
     """A figure inside the page."""
-    from validate.draw import png
+    from validate.plotting import png
 
     return embedded(png(figure), caption)
 

@@ -1,19 +1,14 @@
-"""What theory predicts for a setting, and what it would predict if it were read wrongly.
+"""Named arrangements as models: blocks in orthogonal subspaces, each at its best norm and bias.
 
-A prediction is the optimum that `theory.optimum` finds, never a named form's: a symmetric form is
-only a bound where norms may differ. A wrong reading is a prediction of the same kind under
-
-    arrangement   other blocks at their best common norm and bias, which is no optimum
-    1-S           S read as the chance of being off
-    law           another law of the values
-    bias          the model without biases
-
-and must be told from the right one by what was trained. Answers are kept (`packing.cache`).
-Numerical, as optima and ladders are.
+W holds rho_k V_k for each block of unit columns V_k, b its bias, where (rho_k, b_k) minimise the
+block's own loss. Orthogonal blocks do not see each other, so their losses add up. Norms and biases
+within a block are equal here, which an optimum's need not be: these are candidates, and serve as
+wrong predictions and as starts of a search.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -23,12 +18,116 @@ import numpy as np
 from packing import cache
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
-from theory.features import Float
-from theory.loss import loss
-from theory.optimum import Optimum, optimum
-from theory.phases import Ladder, ladder
-from validate.named import built
-from validate.runs import Setting
+from packing.types import Float
+from theory.features import Features
+from theory.ladders import Ladder, ladder
+from theory.losses.expected import loss
+from theory.optima import Optimum, optimum
+from validate.experiments import Setting
+
+DENSE = 12
+"""Features of a block beyond which only biases below zero are scanned."""
+
+
+def built(setting: Setting, name: str) -> tuple[Float, Float]:
+    """Weights and biases of the blocks of a name.
+
+    Parameters
+    ----------
+    setting : Setting
+        Of equal S and importance.
+    name : str
+        Blocks, as ``2 digon + 1 ignored``.
+
+    Returns
+    -------
+    W, b : (d, n) and (n,) arrays
+        Numerical (a scan, then L-BFGS, per block).
+
+    Raises
+    ------
+    BadInput
+        If a block has no construction, the blocks do not fit n and d, or features differ.
+    """
+    from packing.catalogue import entry
+
+    if isinstance(setting.S, tuple) or setting.importance is not None:
+        raise BadInput("named arrangements are for equal features: leave the control out")
+    W, b = np.zeros((setting.d, setting.n)), setting.features.mean.copy()
+    if not setting.bias:
+        b[:] = 0.0
+    row = column = 0
+    for count, block in blocks(name):
+        if block == "ignored":
+            column += count
+            continue
+        V = np.ones((1, 1)) if block == "dedicated" else entry(block).vectors
+        d, n = V.shape
+        if row + count * d > setting.d or column + count * n > setting.n:
+            break
+        rho, bias = best(V, setting)
+        for _ in range(count):
+            W[row : row + d, column : column + n] = rho * V
+            b[column : column + n] = bias
+            row, column = row + d, column + n
+    else:
+        if column == setting.n:
+            return W, b
+    raise BadInput(
+        f"{name!r} is no arrangement of {setting.n} features in {setting.d} dimensions: "
+        "its blocks must fit d, and with ignored features add up to n"
+    )
+
+
+def blocks(name: str) -> list[tuple[int, str]]:
+    """Counts and names of the blocks of an arrangement."""
+    found = []
+    for part in name.split(" + "):
+        counted = re.fullmatch(r"(\d+) (.+)", part.strip())
+        found.append((int(counted[1]), counted[2]) if counted else (1, part.strip()))
+    return found
+
+
+def best(V: Float, setting: Setting) -> tuple[float, float]:
+    """Norm and bias that minimise the loss of a block of unit columns V (d, n)."""
+    from scipy.optimize import minimize
+
+    assert not isinstance(setting.S, tuple)
+    n, S = V.shape[1], setting.S
+    features = Features.of(n, S, setting.law)
+
+    def cost(x: Float) -> tuple[float, Float]:
+        bias = np.full(n, x[1] if setting.bias else 0.0)
+        at = loss(x[0] * V, bias, features=features, relu=setting.relu, gradient=True)
+        assert at.grad_W is not None and at.grad_b is not None
+        slope = float(at.grad_b.sum()) if setting.bias else 0.0
+        return at.total, np.array([float(np.sum(at.grad_W * V)), slope])
+
+    # Flat in places, with several minima: at a small b > 0 of the size of S^2, and at a b < 0 as
+    # large as the interference that it has to cut off. Scan, then descend from the three best.
+    small = [[1.0 - 2.0 * x, x] for x in (0.5 * S**2, S**2, 0.05)]
+    cut = [[1.1, -x] for x in (0.0, 0.02, 0.1, 0.2, 0.4, 0.6)]
+    if n > DENSE:  # every feature has interference, and losses at b > 0 are slow
+        small, cut = [], cut[2:]
+    starts = sorted((*small, *cut), key=lambda x: cost(np.array(x))[0])[:3]
+    found = [minimize(cost, x, jac=True, method="L-BFGS-B", tol=1e-12) for x in starts]
+    least = min(found, key=lambda x: x.fun)
+    return float(least.x[0]), float(least.x[1]) if setting.bias else 0.0
+
+
+# What theory predicts for a setting, and what it would predict if it were read wrongly.
+#
+# A prediction is the optimum that `theory.optimum` finds, never a named form's: a symmetric form is
+# only a bound where norms may differ. A wrong reading is a prediction of the same kind under
+#
+#     arrangement   other blocks at their best common norm and bias, which is no optimum
+#     1-S           S read as the chance of being off
+#     law           another law of the values
+#     bias          the model without biases
+#
+# and must be told from the right one by what was trained. Answers are kept (`packing.cache`).
+# Numerical, as optima and ladders are.
+
 
 POLISH = 1e-9
 """Relative distance of a polished loss from its minimum: its gradient is below 1e-9 of the loss's
@@ -40,7 +139,7 @@ arrangements of as many features, from which the search may descend further."""
 
 SEARCHED = 60
 """Features up to which an optimum is searched for; beyond, a search would take hours, and what
-theory says is the best mixture of blocks, an upper bound (`validate.staircase.bound`)."""
+theory says is the best mixture of blocks, an upper bound (`studies.staircase.bound`)."""
 
 OTHER_LAW = {"binary": "uniform", "uniform": "binary", "exponential": "uniform"}
 
@@ -127,7 +226,7 @@ def ladder_of(setting: Setting) -> Ladder:
 def truth(setting: Setting) -> Truth:
     """The prediction for a setting; beyond SEARCHED features a bound that nothing can defeat."""
     if setting.n > SEARCHED:
-        from validate.staircase import bound
+        from studies.staircase import bound
 
         return bound(setting)
     best = predicted(setting)
@@ -265,4 +364,15 @@ def _kept(question: dict[str, Any], ask: Callable[[], Any]) -> Any:
     return answer
 
 
-__all__ = ["Truth", "arranged", "distance", "ladder_of", "misread", "predicted", "truth"]
+__all__ = [
+    "Truth",
+    "arranged",
+    "best",
+    "blocks",
+    "built",
+    "distance",
+    "ladder_of",
+    "misread",
+    "predicted",
+    "truth",
+]

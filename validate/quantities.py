@@ -16,9 +16,9 @@ from functools import cached_property
 
 import numpy as np
 
-from theory.loss import loss
+from theory.losses.expected import loss
+from validate.experiments import Measured, Trained
 from validate.predict import Truth, distance
-from validate.runs import Measured, Trained
 from validate.statistics import Estimate, bracket, mean, median, share
 
 Model = tuple[Trained, Measured]

@@ -1,39 +1,406 @@
-"""The store: what was trained, measured and checked, in one SQLite file that a kill cannot spoil.
+"""How a trained model is written down: weights as safetensors, the rest as JSON and plain columns.
 
-A finished batch is one transaction in write-ahead mode, so the file holds all of it or none. A run
-is kept once, under its key, whoever trained it first: two processes may share a store. The file
-says what it is (application_id) and how it is laid out (user_version); anything else is refused.
-
-Tables: session (who trained when, with which versions), run (models, weights as safetensors),
-model (the same without the blobs, for reading by hand), verdict (checks), defeat (with weights).
+A float64 array comes back bit for bit from safetensors, a number bit for bit from SQLite and from
+JSON. The weights alone are one safetensors blob, W (d, n), b (n,) and importance (n,), which
+`packing loss` reads as it is; what else a model is made of (its curve, its snapshots, the arrays
+measured on it) is a second one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
 
 from packing import __version__
-from packing.cli import plain
+from packing.cli.app import plain
 from packing.errors import BadInput
-from validate.database import Database
-from validate.encode import (
-    COLUMNS,
-    HELD,
-    SCALARS,
-    extras_of,
-    model_from,
-    row_of,
-    run_text,
-    weights_of,
+from packing.types import Float
+from validate.experiments import Measured, Recipe, Run, Setting, Trained
+
+Arrays = dict[str, Float]
+
+SCALARS = (
+    "loss",
+    "error_bound",
+    "simulated",
+    "standard_error",
+    "samples",
+    "represented",
+    "d_star",
+    "max_cosine",
+    "name",
+    "distance",
 )
-from validate.runs import Measured, Trained
+"""Fields of `Measured` that are one value; each is a column of the store."""
+
+ARRAYS = ("dimensionality", "angles")
+"""Fields of `Measured` that are arrays."""
+
+HELD = ("body", "weights", "extras", "status", "steps", "device", "seconds", *SCALARS)
+"""What the store has to hold of a model for `model_from` to build it again."""
+
+_NEVER_NONE = ("simulated", "standard_error", "d_star")  # SQLite holds NaN as NULL
+
+COLUMNS = (
+    "key",
+    "n",
+    "d",
+    "S",
+    "one_minus_S",
+    "law",
+    "importance",
+    "bias",
+    "relu",
+    "joint",
+    "seed",
+    "status",
+    "steps",
+    "batch",
+    "lr",
+    "dtype",
+    "device",
+    "seconds",
+    *SCALARS,
+)
+"""Columns of an exported table of runs."""
+
+
+def to_bytes(arrays: Arrays) -> bytes:
+    """Arrays as one safetensors blob; float64, in any memory layout."""
+    from safetensors.numpy import save
+
+    # safetensors writes the memory as it lies, whatever the strides say.
+    return save({k: np.ascontiguousarray(v, dtype=np.float64) for k, v in arrays.items()})
+
+
+def from_bytes(blob: bytes) -> Arrays:
+    """The arrays of a safetensors blob.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return dict(load(blob))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+def weights_of(trained: Trained) -> bytes:
+    """W (d, n), b (n,) and importance (n,) as `packing loss` reads them."""
+    arrays = {"W": trained.W, "b": trained.b}
+    if trained.run.setting.importance is not None:
+        arrays["importance"] = np.array(trained.run.setting.importance)
+    return to_bytes(arrays)
+
+
+def extras_of(trained: Trained, measured: Measured) -> bytes:
+    """Everything else in arrays: the curve, the snapshots, what was measured feature by feature."""
+    arrays = {"curve": np.asarray(trained.curve, dtype=np.float64).reshape(-1, 2)}
+    if trained.snapshots:
+        steps, W, b = zip(*trained.snapshots, strict=True)
+        arrays["snapshots.step"] = np.array(steps, dtype=np.float64)
+        arrays["snapshots.W"] = np.stack(W)
+        arrays["snapshots.b"] = np.stack(b)
+    for name in ARRAYS:
+        arrays[f"measured.{name}"] = getattr(measured, name)
+    return to_bytes(arrays)
+
+
+def run_text(run: Run) -> str:
+    """A run as JSON, from which its key can be computed again."""
+    return json.dumps(
+        {"setting": asdict(run.setting), "recipe": asdict(run.recipe), "seed": run.seed},
+        sort_keys=True,
+    )
+
+
+def run_from(text: str) -> Run:
+    """The run that `run_text` wrote."""
+    body = json.loads(text)
+    return Run(Setting(**body["setting"]), Recipe(**body["recipe"]), body["seed"])
+
+
+def model_from(row: Sequence[Any]) -> tuple[Trained, Measured]:
+    """A model and what was measured on it, from what the store holds.
+
+    Parameters
+    ----------
+    row : sequence
+        One value for each of `HELD`.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If it is damaged.
+    """
+    text, weights, extras, status, steps, device, seconds, *scalars = row
+    held, more = from_bytes(weights), from_bytes(extras)
+    snapshots: tuple[tuple[int, Float, Float], ...] = ()
+    if "snapshots.step" in more:
+        rows = zip(*(more[f"snapshots.{part}"] for part in ("step", "W", "b")), strict=True)
+        snapshots = tuple((int(step), W, b) for step, W, b in rows)
+    trained = Trained(
+        run=run_from(text),
+        W=held["W"],
+        b=held["b"],
+        curve=more["curve"],
+        snapshots=snapshots,
+        status=status,
+        steps=steps,
+        device=device,
+        seconds=seconds,
+    )
+    values: dict[str, Any] = dict(zip(SCALARS, scalars, strict=True))
+    for name in _NEVER_NONE:
+        values[name] = math.nan if values[name] is None else values[name]
+    values |= {name: more[f"measured.{name}"] for name in ARRAYS}
+    return trained, Measured(**values)
+
+
+def row_of(trained: Trained, measured: Measured) -> dict[str, Any]:
+    """One model as a row of `COLUMNS`; S of each feature, importance and its like as text."""
+    run = trained.run
+    setting, recipe = run.setting, run.recipe
+    S = setting.S
+    spread = isinstance(S, tuple)
+    row: dict[str, Any] = {
+        "key": run.key,
+        "S": _list(S) if spread else S,
+        "one_minus_S": _list([1.0 - x for x in S]) if spread else 1.0 - S,  # type: ignore[union-attr, operator]
+        "importance": None if setting.importance is None else _list(setting.importance),
+        "seed": run.seed,
+    }
+    for name in ("n", "d", "law", "bias", "relu", "joint"):
+        row[name] = getattr(setting, name)
+    for name in ("batch", "lr", "dtype"):
+        row[name] = getattr(recipe, name)
+    for name in ("status", "steps", "device", "seconds"):
+        row[name] = getattr(trained, name)
+    for name in SCALARS:
+        row[name] = getattr(measured, name)
+    return {name: row[name] for name in COLUMNS}
+
+
+def _list(values: Any) -> str:
+    return " ".join(repr(float(x)) for x in values)
+
+
+# The file of a store: an SQLite database that says what it is, and refuses in one sentence.
+#
+# application_id tells our files from others, user_version one layout from another. A change is one
+# transaction in write-ahead mode: after a kill the file holds all of it or none. Two processes may
+# write; one waits for the other.
+
+
+APPLICATION = 0x46504B56  # "FPKV"
+PATIENCE = 60.0  # seconds to wait for another process that writes
+
+
+class Database:
+    """A file with the tables of one layout.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder must exist.
+    schema : str
+        The statements that make the tables, with semicolons between them.
+    version : int
+        Number of the layout.
+    write : bool
+        Open it for writing, and make it where there is none. Reading alone changes nothing.
+
+    Raises
+    ------
+    BadInput
+        If it is a folder, not ours, of another version, damaged, missing (for reading), or cannot
+        be written; from any method, if the disk is full or the file is in use for a minute.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], schema: str, version: int, *, write: bool = True
+    ) -> None:
+        self.shown = os.fspath(path)
+        self.path = Path(path)
+        self.schema, self.version, self.write = schema, version, write
+        if self.path.is_dir():
+            raise BadInput(f"{self.shown} is a folder: give the file of a store")
+        if self.path.exists() and not self.path.is_file():
+            raise BadInput(f"{self.shown} is not a regular file: give the file of a store")
+        if not self.path.exists() and not write:
+            raise BadInput(f"{self.shown} does not exist: give a store that packing validate wrote")
+        if not self.path.parent.is_dir():
+            raise BadInput(f"{self.shown}: {self.path.parent} is not an existing folder")
+        if write and self.path.exists() and not os.access(self.path, os.W_OK):
+            raise BadInput(_refusal(self.shown, sqlite3.SQLITE_READONLY, ""))
+        with self._told():
+            self.db = self._connect()
+            try:
+                self._recognise()
+            except BaseException:
+                self.db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the last process to do so folds the write-ahead log into it."""
+        self.db.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.write:
+            return self._tried("mode=rwc")
+        # A reader that may write tidies the log up when it leaves. One that may not needs a log to
+        # be there, and in a folder that is read-only too none can be had: nobody writes there.
+        ways = ["mode=ro", "immutable=1"]
+        if os.access(self.path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK):
+            ways.insert(0, "mode=rw")
+        for way in ways[:-1]:
+            db = self._tried(way)
+            try:
+                db.execute("PRAGMA query_only = ON")
+                db.execute("SELECT count(*) FROM sqlite_master")
+                return db
+            except sqlite3.Error as error:
+                db.close()
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise
+        return self._tried(ways[-1])
+
+    def _tried(self, how: str) -> sqlite3.Connection:
+        place = f"{self.path.absolute().as_uri()}?{how}"
+        return sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)
+
+    def _recognise(self) -> None:
+        if self._layout() == (0, 0, 0) and self.write:
+            self._create()
+        application, layout, _ = self._layout()
+        if application != APPLICATION:
+            raise BadInput(
+                f"{self.shown} is a SQLite file but no store: give one that packing validate wrote"
+            )
+        if layout != self.version:
+            raise BadInput(
+                f"{self.shown} is a store of version {layout}, this package reads version "
+                f"{self.version}: use the package that wrote it, or train into another --out"
+            )
+        if self.write:
+            self.db.execute("PRAGMA synchronous = FULL")
+            self.db.execute("BEGIN IMMEDIATE")  # refused now, not after the first batch
+            self.db.execute("ROLLBACK")
+
+    def _layout(self) -> tuple[int, int, int]:
+        application, layout, tables = (
+            int(self.db.execute(question).fetchone()[0])
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        return application, layout, tables
+
+    def _create(self) -> None:
+        """Lay the tables out; of two processes that want to, one does."""
+        give_up = time.monotonic() + PATIENCE
+        while True:  # SQLite does not wait for others before a change of mode
+            try:
+                self.db.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+        with self._changing():
+            if self._layout() == (0, 0, 0):
+                for statement in filter(str.strip, self.schema.split(";")):
+                    self.db.execute(statement)
+                self.db.execute(f"PRAGMA application_id = {APPLICATION}")
+                self.db.execute(f"PRAGMA user_version = {self.version}")
+
+    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self.db.execute(question, values).fetchall()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One transaction: kept whole when the block ends, and not at all otherwise."""
+        with self._told():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BadInput(_refusal(self.shown, _code(error), str(error))) from None
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF  # the rest is detail
+
+
+def _refusal(shown: str, code: int, said: str) -> str:
+    if code == sqlite3.SQLITE_FULL:
+        return f"{shown} cannot be written: the disk is full; make room, what was finished is kept"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return f"{shown} cannot be written: it or its folder is read-only; give another --out"
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return f"{shown} cannot be opened: its folder is read-only or gone; give another --out"
+    if code == sqlite3.SQLITE_NOTADB:
+        return f"{shown} is no store: give one that packing validate wrote"
+    if code == sqlite3.SQLITE_BUSY:
+        return f"{shown} has been in use by another process for {PATIENCE:g} s: try again later"
+    if code == sqlite3.SQLITE_CORRUPT:
+        return f"{shown} is damaged ({said}): train into another --out"
+    return f"{shown} cannot be used ({said}): check the disk, or give another --out"
+
+
+# The store: what was trained, measured and checked, in one SQLite file that a kill cannot spoil.
+#
+# A finished batch is one transaction in write-ahead mode, so the file holds all of it or none. A
+# run
+# is kept once, under its key, whoever trained it first: two processes may share a store. The file
+# says what it is (application_id) and how it is laid out (user_version); anything else is refused.
+#
+# Tables: session (who trained when, with which versions), run (models, weights as safetensors),
+# model (the same without the blobs, for reading by hand), verdict (checks), defeat (with weights).
+
 
 VERSION = 1
 _CHUNK = 500  # keys per question; SQLite limits the number of variables
@@ -237,8 +604,8 @@ class Store(Database):
         BadInput
             If the file cannot be written.
         """
+        from packing.cli.output import render
         from packing.files import check_target, write_text
-        from packing.tables import render
 
         target = check_target(path, "export", (".csv", ".json"))
         models = self.load()

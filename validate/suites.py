@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from packing.errors import BadInput
+from studies.maps_declared import map_of
 from validate.cells import (
     ALONG,
     CONTROLS,
@@ -40,10 +41,14 @@ from validate.cells import (
     Rule,
     Statement,
     Suite,
+    count,
+    is_number,
+    known,
+    positive,
+    tables,
+    text,
 )
-from validate.entries import count, is_number, known, positive, tables, text
-from validate.maps_declared import map_of
-from validate.runs import Recipe, Setting
+from validate.experiments import Recipe, Setting
 from validate.statistics import fewest_groups, level
 
 FOLDER = Path(__file__).parent / "declared"

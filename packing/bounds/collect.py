@@ -8,12 +8,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal
 
-from packing.bounds import delsarte as proofs
-from packing.bounds.codes import point_bounds
-from packing.bounds.counts import point_counts
-from packing.bounds.energy import coulomb
-from packing.bounds.lines import gerzon, line_bounds, relative
-from packing.bounds.nouns import (
+from packing.bounds import linear_programming
+from packing.bounds.bound import (
     Bound,
     Number,
     Quantity,
@@ -22,7 +18,9 @@ from packing.bounds.nouns import (
     up_fraction,
     whole,
 )
-from packing.bounds.threshold import delsarte_cosine
+from packing.bounds.line_systems import gerzon, line_bounds, relative
+from packing.bounds.linear_programming import delsarte_cosine
+from packing.bounds.spherical_codes import coulomb, point_bounds, point_counts
 from packing.errors import BadInput
 
 QUANTITIES: tuple[Quantity, ...] = ("max_cosine", "coherence", "energy", "lines")
@@ -144,7 +142,7 @@ def points(d: int, cosine: Number) -> tuple[Bound, ...]:
     d = whole("d", d, 2)
     high = cosine_above(cosine)
     found = list(point_counts(d, high))
-    proof = proofs.certificate(d, high, False)
+    proof = linear_programming.certificate(d, high, False)
     if proof is not None:
         found.append(_counted("Delsarte", "points", proof))
     return tuple(sorted(found, key=lambda b: (b.direction == "at least", b.value, b.exact is None)))
@@ -155,13 +153,15 @@ def lines(d: int, cosine: Number) -> tuple[Bound, ...]:
     d = whole("d", d, 2)
     square = square_above(cosine)
     found = [relative(d, square)]
-    proof = proofs.certificate(d, square, True) if square > 0 else None
+    proof = linear_programming.certificate(d, square, True) if square > 0 else None
     if proof is not None:
         found.append(_counted("Delsarte (lines)", "lines", proof))
     return tuple(sorted((b for b in found if b is not None), key=lambda b: b.value))
 
 
-def _counted(name: str, quantity: Literal["points", "lines"], proof: proofs.Delsarte) -> Bound:
+def _counted(
+    name: str, quantity: Literal["points", "lines"], proof: linear_programming.Delsarte
+) -> Bound:
     return Bound(
         name,
         quantity,

@@ -12,12 +12,12 @@ import difflib
 import re
 from functools import lru_cache
 
-from packing.catalogue import codes, graphs, leech, lines, polytopes, roots
-from packing.catalogue.entry import Claim, Cosine, Entry, ExactGram, Row
-from packing.catalogue.families import FAMILIES, POLYGON, Family
+from packing.catalogue import codes, graphs, lattices, polytopes
+from packing.catalogue import equiangular_lines as lines
+from packing.catalogue.entry_types import Claim, Cosine, Entry, ExactGram, Row
+from packing.catalogue.equiangular_lines import equiangular
 from packing.catalogue.graphs import srg
-from packing.catalogue.lines import equiangular
-from packing.catalogue.polytopes import SIDED, prism_entry
+from packing.catalogue.polytopes import FAMILIES, POLYGON, SIDED, Family, prism_entry
 from packing.errors import BadInput
 
 __all__ = [
@@ -46,11 +46,11 @@ def _finite() -> tuple[Entry, ...]:
     found: dict[str, Entry] = {}
     for one in (
         *polytopes.listing(),
-        *roots.listing(),
+        *lattices.root_codes(),
         *codes.listing(),
         *graphs.listing(),
         *lines.listing(),
-        *leech.listing(),
+        *lattices.leech_codes(),
     ):
         found.setdefault(one.name, one)
     return tuple(found.values())

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from packing.catalogue import claims as by
-from packing.catalogue.bases import nordstrom_robinson
-from packing.catalogue.entry import Entry, ExactGram
+from packing.algebra.number_fields import RATIONALS, Field, Number
+from packing.catalogue import references as by
+from packing.catalogue.entry_types import Entry, ExactGram
 from packing.catalogue.exact import Points, from_points, from_table
-from packing.catalogue.numbers import RATIONALS, Field, Number
+from packing.catalogue.lattices import nordstrom_robinson
 from packing.catalogue.polytopes import icosahedron
 
 SEVEN = Field((9, -9, -9, 1), 0, 1, "CRootOf(3*x**3 - 9*x**2 - 3*x + 1, 1)", scale=3)

@@ -1,24 +1,459 @@
-"""Solids in R^3 with their prisms and antiprisms of free height, and uniform polytopes of R^4."""
+"""Families with one whole parameter: polygons, simplices, cubes, demicubes, roots A, B and D.
+
+Rows come from counting, Gram matrices from whole coordinates; tests make the two meet. Small
+members with a name of their own (the 3-simplex is the tetrahedron) are made where they belong and
+found here under both names.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import comb, factorial
 
 import numpy as np
 
-from packing.catalogue import claims as by
-from packing.catalogue.coordinates import polygon, roots_D
-from packing.catalogue.coxeter import orbit, orbit_size, order
-from packing.catalogue.entry import Entry, ExactGram, Float
-from packing.catalogue.exact import Points, assemble, from_points, rational_row
-from packing.catalogue.families import whole_entry
-from packing.catalogue.numbers import TRIBONACCI, Number, cosines_of_turns, quadratic
+from packing.algebra.number_fields import (
+    RATIONALS,
+    TRIBONACCI,
+    Field,
+    Number,
+    cosine_of_turn,
+    cosines_of_turns,
+    quadratic,
+)
+from packing.catalogue import references as by
+from packing.catalogue.entry_types import Claim, Entry, ExactGram, Row
+from packing.catalogue.exact import (
+    POLYGONS,
+    Points,
+    assemble,
+    circulant,
+    cross_polytope_name,
+    doubled,
+    even_signs,
+    from_points,
+    polygon,
+    polygon_name,
+    rational_row,
+    roots_A,
+    roots_B,
+    roots_D,
+    row_of,
+    signs,
+    simplex_name,
+    simplex_points,
+    subset_points,
+)
 from packing.errors import BadInput
+from packing.types import Float, Int
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Arrangements with one whole parameter p.
+
+    Parameters
+    ----------
+    pattern : str
+        Name of a member, with ``{}`` for p.
+    first : int
+        From here on members belong to this family; smaller ones are ``others``.
+    size : callable
+        p -> (n, d); n grows with p.
+    make : callable
+        p -> Entry.
+    rigid : bool
+        True if no member splits into orthogonal blocks.
+    others : dict
+        Names of small members that have another home.
+    """
+
+    pattern: str
+    first: int
+    size: Callable[[int], tuple[int, int]]
+    make: Callable[[int], Entry]
+    rigid: bool
+    others: dict[int, str]
+
+
+# --- entries ------------------------------------------------------------------------------------
+
+
+def whole_entry(
+    name: str,
+    size: tuple[int, int],
+    row: Row,
+    order: int,
+    points: Callable[[], Int],
+    construction: str,
+    claims: tuple[Claim, ...] = (),
+    aliases: tuple[str, ...] = (),
+) -> Entry:
+    """An entry with one row and whole coordinates."""
+    rows = ((size[0], row),)
+    whole = lambda: Points(points())  # noqa: E731
+    return from_points(name, size, order, whole, construction, claims, aliases, rows)
+
+
+def _simplex(d: int) -> Entry:
+    lines = (by.proved("lines", by.WELCH),) if d > 1 else ()
+    return whole_entry(
+        simplex_name(d),
+        (d + 1, d),
+        rational_row((Fraction(-1, d), d)),
+        factorial(d + 1),
+        lambda: simplex_points(d),
+        "The basis of R^(d+1) less its mean.",
+        (by.UNIVERSAL, by.proved("spherical code", by.RANKIN), *lines),
+        (f"{d}-simplex", *(("5-cell",) if d == 4 else ())),
+    )
+
+
+def _cross_polytope(d: int) -> Entry:
+    return whole_entry(
+        cross_polytope_name(d),
+        (2 * d, d),
+        rational_row((0, 2 * d - 2), (-1, 1)),
+        2**d * factorial(d),
+        lambda: doubled(np.eye(d, dtype=np.int64)),
+        "The basis of R^d and its opposites.",
+        (by.UNIVERSAL, by.proved("spherical code", by.RANKIN)),
+        (f"{d}-cross-polytope", f"{d}-orthoplex"),
+    )
+
+
+def _polygon(k: int) -> Entry:
+    several = [(cosine_of_turn(j, k), 1 if 2 * j == k else 2) for j in range(1, k // 2 + 1)]
+    return Entry(
+        name=polygon_name(k),
+        n=k,
+        d=2,
+        rows=((k, tuple(several)),),
+        symmetry_order=2 * k,
+        claims=(by.UNIVERSAL, *((by.proved("kissing", "elementary"),) if k == 6 else ())),
+        construction="The k-th roots of unity.",
+        build=lambda: circulant(k),
+        coordinates=lambda: polygon(k),
+        aliases=(f"{k}-gon",) if k in POLYGONS else (),
+    )
+
+
+def _cube(d: int) -> Entry:
+    return whole_entry(
+        {3: "cube", 4: "tesseract"}.get(d, f"{d}-cube"),
+        (2**d, d),
+        rational_row(*((Fraction(d - 2 * k, d), comb(d, k)) for k in range(1, d + 1))),
+        2**d * factorial(d),
+        lambda: signs(d),
+        "All rows of d signs.",
+        (by.proved("lines", by.WELCH),) if d == 3 else (),
+        (f"{d}-cube",),
+    )
+
+
+def _demicube(d: int) -> Entry:
+    return whole_entry(
+        f"{d}-demicube",
+        (2 ** (d - 1), d),
+        rational_row(*((Fraction(d - 2 * k, d), comb(d, k)) for k in range(2, d + 1, 2))),
+        2 ** (d - 1) * factorial(d),
+        lambda: even_signs(d),
+        "The rows of d signs with an even number of minuses.",
+        (by.UNIVERSAL,) if d == 5 else (),
+        ("Clebsch code", "hemicube") if d == 5 else (),
+    )
+
+
+def _roots_A(d: int) -> Entry:
+    half, most = Fraction(1, 2), 2 * (d - 1)
+    return whole_entry(
+        f"A{d} roots",
+        (d * (d + 1), d),
+        rational_row((half, most), (0, (d - 1) * (d - 2)), (-half, most), (-1, 1)),
+        2 * factorial(d + 1),
+        lambda: roots_A(d),
+        "Differences of two basis vectors of R^(d+1).",
+    )
+
+
+def _roots_D(d: int) -> Entry:
+    half, most = Fraction(1, 2), 4 * (d - 2)
+    return whole_entry(
+        f"D{d} roots",
+        (2 * d * (d - 1), d),
+        rational_row((half, most), (0, 2 * d * (d - 1) - 2 - 2 * most), (-half, most), (-1, 1)),
+        2**d * factorial(d),
+        lambda: roots_D(d),
+        "The vectors +-e_i +- e_j.",
+        (by.conjectured("kissing", by.KISSING_TABLE),) if d == 5 else (),
+    )
+
+
+def _roots_B(d: int) -> Entry:
+    field = quadratic(2)
+    half, slant = field(Fraction(1, 2)), field(0, Fraction(1, 2))
+    one, zero, most = field(1), field(0), 4 * (d - 2)
+    long = [(half, most), (-half, most), (-one, 1), (slant, 2), (-slant, 2)]
+    short = [(-one, 1), (slant, 2 * (d - 1)), (-slant, 2 * (d - 1))]
+    rows = [(2 * d * (d - 1), long), (2 * d, short)]
+    n = 2 * d * d
+    full = [(m, row_of([*row, (zero, n - 1 - sum(k for _, k in row))])) for m, row in rows]
+    return from_points(
+        f"B{d} roots",
+        (n, d),
+        2**d * factorial(d),
+        lambda: roots_B(d),
+        "The directions of +-e_i +- e_j and +-e_i.",
+        rows=tuple(full),
+    )
+
+
+def _rectified_simplex(d: int) -> Entry:
+    n = d + 1
+    near, far = Fraction(n - 4, 2 * (n - 2)), Fraction(-2, n - 2)
+    return whole_entry(
+        "Petersen code" if d == 4 else f"rectified {d}-simplex",
+        (comb(n, 2), d),
+        rational_row((near, 2 * (n - 2)), (far, comb(n - 2, 2))),
+        factorial(n),
+        lambda: subset_points(n, 2),
+        "Midpoints of the edges of the simplex.",
+        (by.proved("spherical code", by.BACHOC_VALLENTIN),) if d == 4 else (),
+        (f"rectified {d}-simplex", "rectified 5-cell") if d == 4 else (),
+    )
+
+
+def _birectified_simplex(d: int) -> Entry:
+    n = d + 1
+    cosine = [Fraction(i * n - 9, 3 * n - 9) for i in range(3)]
+    return whole_entry(
+        f"birectified {d}-simplex",
+        (comb(n, 3), d),
+        rational_row(*((cosine[i], comb(3, i) * comb(n - 3, 3 - i)) for i in range(3))),
+        factorial(n) * (2 if n == 6 else 1),
+        lambda: subset_points(n, 3),
+        "Midpoints of the triangles of the simplex.",
+    )
+
+
+def _doubled_simplex(d: int) -> Entry:
+    return whole_entry(
+        "doubled 5-cell" if d == 4 else f"doubled {d}-simplex",
+        (2 * d + 2, d),
+        rational_row((Fraction(1, d), d), (Fraction(-1, d), d), (-1, 1)),
+        2 * factorial(d + 1),
+        lambda: doubled(simplex_points(d)),
+        "A simplex and its opposite.",
+        (by.proved("lines", by.WELCH),),
+        (f"doubled {d}-simplex",),
+    )
+
+
+SIMPLICES = Family("{}-simplex", 1, lambda d: (d + 1, d), _simplex, True, {})
+POLYGON = Family("{}-gon", 5, lambda k: (k, 2), _polygon, True, {3: "triangle", 4: "square"})
+FAMILIES = (
+    POLYGON,
+    SIMPLICES,
+    Family("{}-cross-polytope", 2, lambda d: (2 * d, d), _cross_polytope, False, {1: "digon"}),
+    Family("{}-cube", 3, lambda d: (2**d, d), _cube, True, {1: "digon", 2: "square"}),
+    Family(
+        "{}-demicube",
+        5,
+        lambda d: (2 ** (d - 1), d),
+        _demicube,
+        True,
+        {3: "tetrahedron", 4: "16-cell"},
+    ),
+    Family(
+        "D{} roots",
+        5,
+        lambda d: (2 * d * (d - 1), d),
+        _roots_D,
+        True,
+        {2: "square", 3: "cuboctahedron", 4: "24-cell"},
+    ),
+    Family(
+        "rectified {}-simplex",
+        4,
+        lambda d: (comb(d + 1, 2), d),
+        _rectified_simplex,
+        True,
+        {2: "triangle", 3: "octahedron"},
+    ),
+    Family(
+        "birectified {}-simplex",
+        5,
+        lambda d: (comb(d + 1, 3), d),
+        _birectified_simplex,
+        True,
+        {3: "tetrahedron", 4: "Petersen code"},
+    ),
+    Family(
+        "doubled {}-simplex",
+        4,
+        lambda d: (2 * d + 2, d),
+        _doubled_simplex,
+        True,
+        {1: "digon", 2: "hexagon", 3: "cube"},
+    ),
+    Family(
+        "A{} roots",
+        4,
+        lambda d: (d * (d + 1), d),
+        _roots_A,
+        True,
+        {1: "digon", 2: "hexagon", 3: "cuboctahedron"},
+    ),
+    Family("B{} roots", 3, lambda d: (2 * d * d, d), _roots_B, True, {1: "digon", 2: "octagon"}),
+)
+
+
+# Orbits of finite reflection groups: every uniform polytope of the kaleidoscope.
+#
+# A point is kept by its inner products with twice the unit normals of the mirrors (its labels).
+# Reflection i subtracts label i times row i of the matrix A_ij = 2 n_i.n_j = -2 cos(pi/m_ij), so
+# labels stay in Z, Z[sqrt 2] or Z[golden ratio], and inner products of points are given by the
+# inverse of A. The vertex with label 1 on some mirrors and 0 on the others generates the uniform
+# polytope with those rings on its diagram (Coxeter, Regular Polytopes, chapter 11).
+
+
+Bond = tuple[int, int, int]
+
+
+def bonds(letter: str, d: int) -> list[Bond]:
+    """Edges (i, j, m) of the Coxeter diagram: mirrors i and j meet at pi/m."""
+    chain = [(i, i + 1, 3) for i in range(d - 1)]
+    if letter == "A":
+        return chain
+    if letter in "BH":
+        return [*chain[:-1], (d - 2, d - 1, 4 if letter == "B" else 5)]
+    if letter == "F":
+        return [(0, 1, 3), (1, 2, 4), (2, 3, 3)]
+    return [*chain[:-1], ((d - 3) if letter == "D" else 2, d - 1, 3)]  # D, E: a branch
+
+
+def order(letter: str, d: int) -> int:
+    """Number of elements of the reflection group (Coxeter, Regular Polytopes, table IV)."""
+    known = {"E6": 51840, "E7": 2903040, "E8": 696729600, "F4": 1152, "H3": 120, "H4": 14400}
+    general = {"A": math.factorial(d + 1), "B": 2**d * math.factorial(d)}
+    general["D"] = general["B"] // 2
+    return known.get(f"{letter}{d}") or general[letter]
+
+
+def _mirrors(letter: str, d: int) -> tuple[Field, list[list[Number]]]:
+    """The matrix A of twice the inner products of the mirrors' unit normals."""
+    field = {"B": quadratic(2), "F": quadratic(2), "H": quadratic(5)}.get(letter, RATIONALS)
+    half = Fraction(1, 2)
+    A = [[field(2 if i == j else 0) for j in range(d)] for i in range(d)]
+    for i, j, m in bonds(letter, d):
+        twice = {3: field(1), 4: field(0, 1), 5: field(half, half)} if m > 3 else {3: field(1)}
+        A[i][j] = A[j][i] = -twice[m]
+    return field, A
+
+
+def _inverse(A: list[list[Number]]) -> list[list[Number]]:
+    """Inverse of a positive definite matrix over a field, by elimination without pivots."""
+    size, field = len(A), A[0][0].field
+    rows = [[*row, *(field(i == j) for j in range(size))] for i, row in enumerate(A)]
+    for i in range(size):
+        scale = rows[i][i].inverse()
+        rows[i] = [x * scale for x in rows[i]]
+        for r in range(size):
+            if r != i:
+                factor = rows[r][i]
+                rows[r] = [x - factor * y for x, y in zip(rows[r], rows[i], strict=True)]
+    return [row[size:] for row in rows]
+
+
+def _whole(table: list[list[Number]]) -> Int:
+    """Coefficients of a table of numbers times their common denominator."""
+    common = math.lcm(*(c.denominator for row in table for x in row for c in x.coefficients))
+    whole = [[[int(c * common) for c in x.coefficients] for x in row] for row in table]
+    return np.array(whole, dtype=np.int64)
+
+
+@lru_cache(maxsize=32)
+def orbit(letter: str, d: int, rings: tuple[int, ...]) -> Points:
+    """Vertices of the uniform polytope with these rings on the diagram, counted from 1.
+
+    Raises
+    ------
+    ValueError
+        If the orbit has not the size that the group's order promises.
+    """
+    field, A = _mirrors(letter, d)
+    metric = _whole(_inverse(A))
+    twice = [[x + x for x in row] for row in A]
+    rows = np.array([[[int(c) for c in x.coefficients] for x in row] for row in twice])
+    start = np.zeros((d, field.degree), dtype=np.int64)
+    start[[r - 1 for r in rings], 0] = 2  # labels are doubled: halves occur with the golden ratio
+    found = {start.tobytes(): start}
+    front = [start]
+    while front:
+        fresh = []
+        for labels in front:
+            for i in np.flatnonzero(labels.any(axis=1)).tolist():
+                # labels[i] times row i; both doubled, so the product is four times too large
+                step = np.einsum("k,jl,klq->jq", labels[i], rows[i], _table(field))
+                image = labels - step // 2
+                key = image.tobytes()
+                if key not in found:
+                    found[key] = image
+                    fresh.append(image)
+        front = fresh
+    return Points(np.array(list(found.values())), field, metric)
+
+
+def _table(field: Field) -> Int:
+    """Products of powers: a^k a^l in the basis, (degree, degree, degree)."""
+    steps = np.arange(field.degree)
+    return np.asarray(field.powers[steps[:, None] + steps], dtype=np.int64)
+
+
+def orbit_size(letter: str, d: int, rings: tuple[int, ...]) -> int:
+    """Order of the group over that of the mirrors through the vertex."""
+    left = [i for i in range(d) if i + 1 not in rings]
+    joined = {(i, j): m for i, j, m in bonds(letter, d) if i in left and j in left}
+    stabiliser = 1
+    while left:
+        part = [left.pop()]
+        for i in part:
+            near = [j for j in left if (i, j) in joined or (j, i) in joined]
+            left = [j for j in left if j not in near]
+            part += near
+        stabiliser *= _component_order(part, joined)
+    return order(letter, d) // stabiliser
+
+
+def _component_order(part: list[int], joined: dict[tuple[int, int], int]) -> int:
+    """Order of the group of a connected part of a diagram."""
+    inside = {pair: m for pair, m in joined.items() if pair[0] in part}
+    size, top = len(part), max(inside.values(), default=3)
+    degree = [sum(i in pair for pair in inside) for i in part]
+    if top == 5:
+        return {2: 10, 3: 120, 4: 14400}[size]
+    if top == 4:
+        ends = [i for i, k in zip(part, degree, strict=True) if k == 1]
+        four = next(pair for pair, m in inside.items() if m == 4)
+        return order("B", size) if size < 4 or set(four) & set(ends) else order("F", 4)
+    if max(degree) < 3:
+        return order("A", size)
+    branch = part[degree.index(3)]
+    short = sum(
+        1
+        for i, k in zip(part, degree, strict=True)
+        if k == 1 and ((i, branch) in inside or (branch, i) in inside)
+    )
+    return order("D", size) if short >= 2 else order("E", size)
+
+
+# Solids in R^3 with their prisms and antiprisms of free height, and uniform polytopes of R^4.
+
 
 SIDED = {2: "digonal", 3: "triangular", 4: "square", 5: "pentagonal", 6: "hexagonal"}
 SIDED |= {7: "heptagonal", 8: "octagonal"}

@@ -8,7 +8,8 @@ from numbers import Integral, Real
 
 from packing.errors import BadInput
 from packing.search.code import Code
-from packing.search.driver import Criterion, Progress, run
+from packing.search.multistart import Criterion, run
+from packing.types import Progress
 
 CRITERIA = ("angle", "coulomb", "riesz", "lines")
 
@@ -18,7 +19,7 @@ __all__ = ["CRITERIA", "Code", "make_criterion", "search"]
 def make_criterion(name: str, n: int, d: int, *, s: float = 1.0) -> Criterion:
     """The criterion of that name for n points in R^d; s is the exponent of "riesz"."""
     if name in ("angle", "lines"):
-        from packing.search.minmax import MinMax
+        from packing.search.spherical_codes import MinMax
 
         return MinMax(n, d, lines=name == "lines")
     from packing.search.riesz import Riesz

@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from packing.arrangement import Arrangement
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from packing.types import Float, Int
 
 CONTACT = 1e-9
 """Cosines this close to the largest are contacts: polished codes are good to 1e-14, and two

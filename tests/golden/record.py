@@ -28,7 +28,7 @@ os.environ["MPLBACKEND"] = "Agg"
 import numpy as np  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 
-from packing.__main__ import table  # noqa: E402
+from packing.cli.app import table  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 COMMANDS, GOLDEN = HERE / "commands.txt", HERE / "golden.json"

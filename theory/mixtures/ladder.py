@@ -1,10 +1,10 @@
-"""Ladders of mixtures: where the best mixture changes as S falls.
+"""Losses of blocks as Chebyshev pieces, so that one block can be asked for thousands of S.
 
-The best mixture is found on a grid of S; between neighbours with different mixtures their crossing
-is located, the programme is asked again there, and what wins there splits the interval, until
-nothing wins. So every rung reported is a true crossing of the mixtures named, but a phase narrower
-than a step of the grid whose neighbours agree is not seen. Which blocks are asked at all is seen in
-rough losses (`theory.mixtures.screening`). Numerical; upper bounds on the optimum throughout.
+On an octave of S, the share l(S)/v(S) of the ignored feature's loss is interpolated in log S at
+NODES points that are computed together (one transform serves all). Its last coefficients tell how
+good that is; where they are too large, at kinks where other ReLUs become active or another minimum
+takes over, the interval is halved, and after LEVELS halvings losses are computed one by one. What
+is returned is within about 1e-10 of `Block.loss`, relative. Numerical.
 """
 
 from __future__ import annotations
@@ -12,29 +12,372 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from packing.errors import BadInput, NotReached
-from theory.features import Float, law_named, whole
-from theory.mixtures.blocks import blocks, variance
-from theory.mixtures.importance import weights_of
-from theory.mixtures.mixture import Mixture, best_among, fitting, reach
-from theory.mixtures.screening import Screen
-from theory.mixtures.steps import (
-    ask,
-    best_from_pieces,
-    cost_at,
-    crossings,
-    differences,
-    weighted_at,
+from packing.types import Float
+from theory.features import law_named, whole
+from theory.mixtures.block_table import Block, blocks, variance
+from theory.mixtures.mixture import (
+    Group,
+    Mixture,
+    best_among,
+    best_weighted,
+    fitting,
+    prices,
+    reach,
+    weighted_loss,
+    weights_of,
 )
+
+NODES, LEVELS = 16, 2
+
+WORTH = 6
+"""Values of S asked for in one octave from which it is interpolated."""
+
+TAIL, NOISE = 2e-11, 5e-12
+"""Largest of the last three coefficients, as a share of the largest share on the interval, and the
+part of it that is the rounding of the losses themselves."""
+
+_TOP = {"uniform": 1.0}  # under other laws one by one: binary losses have too many kinks
+
+_T = np.cos((np.arange(NODES) + 0.5) * np.pi / NODES)
+_TO_COEFFICIENTS = np.cos(np.outer(np.arange(NODES), np.arccos(_T))) * 2.0 / NODES
+_TO_COEFFICIENTS[0] *= 0.5
+
+Key = tuple[int, int]
+"""Halvings, and the number of the interval counted downwards from S = 1."""
+
+
+class Pieces:
+    """The loss of one block at any S, computed where it is asked for and kept."""
+
+    def __init__(self, block: Block, law: str) -> None:
+        self.block, self.law = block, law
+        self.leaves: dict[Key, Float | None] = {}  # None: halved, or one by one on the last level
+        self.known: dict[float, float] = {}
+        self.asked: dict[int, set[float]] = {}
+
+    def __call__(self, S: Float) -> Float:
+        """Least loss per feature at S (M,)."""
+        S = np.asarray(S, dtype=float)
+        octaves = -np.log2(S)
+        out = np.empty(S.size)
+        smooth = S <= _TOP.get(self.law, 0.0)  # noqa: SIM300
+        self._directly(np.flatnonzero(~smooth), S, out)
+        self._at_level(0, np.flatnonzero(smooth), octaves, S, out)
+        return out
+
+    def _at_level(
+        self, level: int, chosen: np.ndarray, octaves: Float, S: Float, out: Float
+    ) -> None:
+        if not chosen.size:
+            return
+        scaled = octaves[chosen] * 2**level
+        number = np.floor(scaled).astype(int)
+        halved = []
+        for k in np.unique(number).tolist():
+            inside = chosen[number == k]
+            if level == 0 and (0, k) not in self.leaves:
+                asked = self.asked.setdefault(k, set())
+                asked.update(S[inside].tolist())
+                if len(asked) < WORTH:
+                    self._directly(inside, S, out)
+                    continue
+            piece = self._piece(level, k)
+            if piece is None:
+                halved.append(inside)
+                continue
+            x = 2.0 * (octaves[inside] * 2**level - k) - 1.0
+            share = np.polynomial.chebyshev.chebval(x, piece)
+            out[inside] = share * variance(S[inside], self.law)
+        if halved:
+            rest = np.concatenate(halved)
+            if level == LEVELS:
+                self._directly(rest, S, out)
+            else:
+                self._at_level(level + 1, rest, octaves, S, out)
+
+    def _piece(self, level: int, k: int) -> Float | None:
+        key = level, k
+        if key not in self.leaves:
+            at = 2.0 ** -((0.5 * (_T + 1.0) + k) / 2**level)
+            share = self.block.loss(at, self.law) / variance(at, self.law)
+            found: Float | None = None
+            if np.all(np.isfinite(share)):
+                found = _TO_COEFFICIENTS @ share
+                if np.max(np.abs(found[-3:])) > TAIL * np.max(share) + NOISE:
+                    found = None
+            self.leaves[key] = found
+        return self.leaves[key]
+
+    def _directly(self, chosen: np.ndarray, S: Float, out: Float) -> None:
+        if not chosen.size:
+            return
+        values = S[chosen].tolist()
+        new = sorted({s for s in values if s not in self.known})
+        if new:
+            losses = self.block.loss(np.array(new), self.law).tolist()
+            self.known.update(zip(new, losses, strict=True))
+        out[chosen] = [self.known[s] for s in values]
+
+
+@lru_cache(maxsize=1024)
+def pieces(block: Block, law: str) -> Pieces:
+    """The pieces of that block, shared by all that ask in this process."""
+    return Pieces(block, law)
+
+
+# What ladders of mixtures ask again and again: the best blocks at an S, and where two cross.
+#
+# Losses come from `pieces`, each block asked for many S together. Numerical.
+
+
+def ask(tables: Sequence[Sequence[Block]], S: Sequence[float], law: str) -> None:
+    """Have each block compute its losses at all S it will be asked for, together."""
+    wanted: dict[Block, list[float]] = {}
+    for table, s in zip(tables, S, strict=True):
+        for block in table:
+            wanted.setdefault(block, []).append(s)
+    for block, values in wanted.items():
+        pieces(block, law)(np.array(values))
+
+
+def best_from_pieces(
+    n: int,
+    d: int,
+    S: float,
+    law: str,
+    table: Sequence[Block],
+    known: Sequence[Mixture] = (),
+    importance: tuple[float, ...] | None = None,
+) -> Mixture:
+    """The best mixture of these blocks, their losses from their pieces."""
+    at = np.array([S])
+    loss = np.array([float(pieces(block, law)(at)[0]) for block in table])
+    if importance is not None:
+        return best_weighted(n, d, S, law, table, loss, importance)
+    return best_among(n, d, S, law, table, loss, known)
+
+
+def cost_at(mixture: Mixture, S: Float) -> Float:
+    """What a mixture costs at other S (M,), from the pieces of its blocks."""
+    known = {block.name: block for block in blocks(mixture.law)}
+    if mixture.importance is not None:
+        return np.array([weighted_at(mixture, s) for s in S.tolist()])
+    total = mixture.ignored * variance(S, mixture.law)
+    for name, many in mixture.parts:
+        total = total + many * known[name].n * pieces(known[name], mixture.law)(S)
+    return np.asarray(total)
+
+
+def weighted_at(mixture: Mixture, S: float) -> float:
+    """What its blocks cost at S, each holding the features it is best for there."""
+    assert mixture.importance is not None
+    known = {block.name: block for block in blocks(mixture.law)}
+    at = np.array([S])
+    runs = [(1, 0.0)] * mixture.dedicated
+    for name, many in mixture.parts:
+        runs += [(known[name].n, float(pieces(known[name], mixture.law)(at)[0]))] * many
+    return weighted_loss(runs, float(variance(at, mixture.law)[0]), mixture.importance)
+
+
+def crossings(pairs: Sequence[tuple[Mixture, ...]]) -> list[float]:
+    """Where the mixtures of each pair cost the same, between the S they were found at.
+
+    All pairs at once, so that a block is asked for many S together: secants kept inside brackets
+    (Illinois), halved where a block is infinite or progress is slow.
+    """
+    if not pairs:
+        return []
+    low, high = np.array([a.S for a, _ in pairs]), np.array([b.S for _, b in pairs])
+    f, g = differences(pairs, low), differences(pairs, high)
+    x, before = low, np.zeros(low.size)
+    for step in range(60):
+        last = x
+        with np.errstate(invalid="ignore", divide="ignore"):
+            x = (low * g - high * f) / (g - f)
+        good = np.isfinite(x) & (x > low) & (x < high) & (step % 4 != 3)
+        x = np.where(good, x, 0.5 * (low + high))
+        open_ = (high - low > 1e-12 * high) & (np.abs(x - last) > 1e-9 * high)  # `sharpened` later
+        if not np.any(open_):
+            break
+        chosen = np.flatnonzero(open_)
+        y = np.zeros(x.size)
+        y[chosen] = differences([pairs[i] for i in chosen.tolist()], x[chosen])
+        left = y < 0
+        exact = open_ & (y == 0)
+        # the end that stays a second time counts half
+        g = np.where(open_, np.where(left, np.where(before > 0, 0.5, 1.0) * g, y), g)
+        f = np.where(open_, np.where(left, y, np.where(before < 0, 0.5, 1.0) * f), f)
+        before = np.where(left, 1.0, -1.0)
+        low = np.where(open_ & (left | exact), x, low)
+        high = np.where(open_ & ~left, x, high)
+    return np.clip(x, low, high).tolist()
+
+
+def differences(pairs: Sequence[tuple[Mixture, ...]], S: Float, *, exactly: bool = False) -> Float:
+    """Loss of the first minus the second of each pair, each at its own S; from pieces or not."""
+    if pairs[0][0].importance is not None:
+        at = np.array(S).tolist()
+        return np.array(
+            [weighted_at(a, s) - weighted_at(b, s) for (a, b), s in zip(pairs, at, strict=True)]
+        )
+    law = pairs[0][0].law
+    known = {block.name: block for block in blocks(law)}
+    total = np.array([a.ignored - b.ignored for a, b in pairs]) * variance(S, law)
+    weights: dict[str, Float] = {}
+    for i, pair in enumerate(pairs):
+        for mixture, sign in zip(pair, (1.0, -1.0), strict=True):
+            for name, many in mixture.parts:
+                weights.setdefault(name, np.zeros(len(pairs)))[i] += sign * many
+    for name, weight in weights.items():
+        asked = np.flatnonzero(weight)
+        if asked.size:
+            block = known[name]
+            loss = block.loss(S[asked], law) if exactly else pieces(block, law)(S[asked])
+            total[asked] += weight[asked] * block.n * loss
+    return np.asarray(total)
+
+
+# Which blocks a best mixture can hold, seen in rough losses.
+#
+# Rough losses are computed on a grid of S and interpolated; a margin, from how much the loss bends
+# between neighbours, makes the gains optimistic. With their prices a mixture loses what its blocks
+# lack; it is worth no more than the relaxation less that, so a block belongs to none that is better
+# than a known one if the cheapest whole solution with that block in it (`theory.mixtures.mixture`,
+# a
+# lower bound) already loses too much. What is left is computed in full. That the margin holds is
+# numerical; the rest is exact.
+
+
+_MARGIN = {"uniform": {0.2: 5e-4, 1.0: 3e-5}, "binary": {0.6: 2e-3, 1.0: 1e-4}}
+"""Up to these S: share of the ignored feature's loss that rough losses may be too high, besides
+what they bend between two neighbours of the grid. Too low is harmless."""
+
+_POINTS, _DENSE = 20, 32
+
+ROUNDS, FEW = 3, {"uniform": 20}
+"""How often a better known mixture is looked for where more than FEW blocks are left (other laws:
+never, a loss is computed sooner)."""
+
+
+class Screen:
+    """Rough losses of a table of blocks for n features in d dimensions, at S in [low, high]."""
+
+    def __init__(
+        self, n: int, d: int, table: Sequence[Block], law: str, low: float, high: float
+    ) -> None:
+        self.n, self.d, self.table, self.law = n, d, table, law
+        self.sure = [k for k, block in enumerate(table) if not block.row]  # asked in full, always
+        self.place = {block.name: k for k, block in enumerate(table)}
+        rows = [_rough(block, law, low, high) for block in table]
+        grid = _grid(low, high)
+        share = np.array(rows).reshape(len(table), grid.size)
+        self.grid, self.share = np.log(grid), share
+        self.smooth = PchipInterpolator(self.grid, share, axis=1) if table else None
+
+    def optimistic(self, S: float, known: Sequence[Mixture] = ()) -> Float:
+        """Losses per feature that are not too high; in full for blocks of what is known there."""
+        if self.smooth is None:
+            return np.zeros(0)
+        at = float(np.clip(np.log(S), self.grid[0], self.grid[-1]))
+        right = int(np.clip(np.searchsorted(self.grid, at), 1, self.grid.size - 1))
+        x, y = self.grid[right - 1 : right + 1], self.share[:, right - 1 : right + 1]
+        straight = y[:, 0] + (y[:, 1] - y[:, 0]) * (at - x[0]) / (x[1] - x[0])
+        smooth = self.smooth(at)
+        margin = _MARGIN.get(self.law, {1.0: 5e-3})
+        off = np.abs(smooth - straight) + next(m for top, m in margin.items() if top >= S)
+        loss = np.maximum(smooth - off, 0.0) * variance(np.array(S), self.law)
+        names = [self.table[k].name for k in self.sure]
+        names += [name for mixture in known for name, _ in mixture.parts]
+        for k in {self.place[name] for name in names}:
+            loss[k] = float(pieces(self.table[k], self.law)(np.array([S]))[0])
+        return np.asarray(loss)
+
+    def candidates(
+        self, S: Sequence[float], known: Sequence[tuple[Mixture, ...]]
+    ) -> tuple[list[tuple[Mixture, ...]], list[tuple[Block, ...]]]:
+        """At each S mixtures that are good there, and the blocks that a better one can hold."""
+        good, few = list(known), FEW.get(self.law, len(self.table))
+        near: list[tuple[Block, ...]] = [() for _ in S]
+        open_ = list(range(len(S)))
+        for step in range(ROUNDS + 1):
+            ask([self.full(good[i]) for i in open_], [S[i] for i in open_], self.law)
+            for i in open_:
+                if not good[i]:
+                    continue
+                cost = [float(cost_at(m, np.array([S[i]]))[0]) for m in good[i]]
+                near[i] = self.near(S[i], good[i], min(cost))
+            open_ = [i for i in open_ if len(near[i]) > few or not good[i]]
+            for i in open_ if step < ROUNDS else ():
+                loss = self.optimistic(S[i], good[i])
+                one = best_among(self.n, self.d, S[i], self.law, self.table, loss, good[i])
+                good[i] = (*good[i], one)
+        return good, near
+
+    def full(self, known: Sequence[Mixture]) -> tuple[Block, ...]:
+        """Blocks whose losses `near` asks for in full."""
+        names = dict.fromkeys(name for mixture in known for name, _ in mixture.parts)
+        found = dict.fromkeys([*self.sure, *(self.place[name] for name in names)])
+        return tuple(self.table[k] for k in found)
+
+    def near(self, S: float, known: Sequence[Mixture], cost: float) -> tuple[Block, ...]:
+        """Blocks that a mixture which costs no more than a known one can hold."""
+        n, d = self.n, self.d
+        v = float(variance(np.array(S), self.law))
+        loss = self.optimistic(S, known)
+        saved = np.where(np.isfinite(loss), v - loss, 0.0)
+        items = [(1, 1, v)]
+        items += [(b.d, b.n, b.n * float(x)) for b, x in zip(self.table, saved, strict=True)]
+        lam, mu, basis = prices(items, d, n)
+        whole = [*items, (0, 1, 0.0), (1, 0, 0.0)]
+        lacks = [max(0.0, lam * a + mu * b - g) for a, b, g in whole]
+        gap = max(0.0, lam * d + mu * n - (n * v - cost)) * (1.0 + 1e-9) + 1e-9 * lam * d
+        inside = {k % len(whole) for k in basis}
+        free = [k for k in range(len(whole)) if k not in inside and lacks[k] <= gap]
+        free.sort(key=lambda k: -lacks[k])
+        group = Group(whole, free, lacks, [whole[k] for k in basis], gap)
+        lost = group.containing((d, n), (lam, mu))
+        kept = {k for k, x in zip(free, lost, strict=True) if x <= gap} | inside
+        kept |= {self.place[name] + 1 for mixture in known for name, _ in mixture.parts}
+        kept |= {k + 1 for k in self.sure}
+        return tuple(self.table[k - 1] for k in sorted(kept) if 0 < k < len(items))
+
+
+def _grid(low: float, high: float) -> Float:
+    sparse = np.geomspace(low, 0.15, _POINTS) if low < 0.1 else np.array([low])
+    return np.unique([*sparse, *np.linspace(max(low, 0.15), high, _DENSE)])
+
+
+@lru_cache(maxsize=1024)
+def _rough(block: Block, law: str, low: float, high: float) -> tuple[float, ...]:
+    """Rough losses of a block on the grid, as shares; 1 where there is none."""
+    grid = _grid(low, high)
+    share = block.loss(grid, law, rough=True) / variance(grid, law)
+    return tuple(np.where(np.isfinite(share), share, 1.0).tolist())
+
+
+# Ladders of mixtures: where the best mixture changes as S falls.
+#
+# The best mixture is found on a grid of S; between neighbours with different mixtures their
+# crossing
+# is located, the programme is asked again there, and what wins there splits the interval, until
+# nothing wins. So every rung reported is a true crossing of the mixtures named, but a phase
+# narrower
+# than a step of the grid whose neighbours agree is not seen. Which blocks are asked at all is
+# seen in
+# rough losses (`theory.mixtures.ladder`). Numerical; upper bounds on the optimum throughout.
+
 
 S_TOP = {"binary": 0.995, "uniform": 1.0}
 """Where ladders begin: at S = 1 binary inputs are constant and all phases tie."""
 
-LEVELS = 12
+HALVINGS = 12
 """How often an interval is split where a third mixture wins at the crossing of two."""
 
 LARGE = 200_000
@@ -175,9 +518,9 @@ def mixture_ladder(
         (one, other) for one, other in itertools.pairwise(found) if _key(one) != _key(other)
     ]
     rungs: list[MixtureRung] = []
-    for level in range(LEVELS + 1):
+    for level in range(HALVINGS + 1):
         if progress is not None:
-            progress("crossings", level / (LEVELS + 1))
+            progress("crossings", level / (HALVINGS + 1))
         crossed = crossings(pending)
         good, here = list(pending), [table] * len(pending)
         if screen is not None:
@@ -188,7 +531,7 @@ def mixture_ladder(
             x = float(cost_at(pair[0], np.array([s]))[0])
             third = best_from_pieces(n, d, s, law, kept, known, weights)
             better = third.loss < x * (1.0 - 1e-9) and _key(third) not in map(_key, pair)
-            if better and level < LEVELS:
+            if better and level < HALVINGS:
                 following += [(pair[0], third), (third, pair[1])]
             else:
                 rungs.append(MixtureRung(float(s), x, pair[1], pair[0], not better))
@@ -287,7 +630,7 @@ def _threshold(phases: Sequence[Mixture], rungs: Sequence[MixtureRung], count: i
 
 def _exact(rung: MixtureRung) -> MixtureRung:
     """The same rung with its crossing enclosed; unchanged where closed forms do not reach."""
-    from theory.closed_form import crossing, mixture
+    from theory.symmetric import crossing, mixture
 
     try:
         a, b = (

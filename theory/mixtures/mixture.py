@@ -1,16 +1,482 @@
-"""The best mixture of blocks at one S, or at many."""
+"""What a whole solution loses against the linear relaxation of the programme, at least.
+
+With the relaxation's basis A, B and reduced costs r_a >= 0, a whole solution is a set of other
+items and what A and B fill: it loses the sum of the set's reduced costs. Which sets leave a
+remainder that A and B fill with whole numbers, negative ones allowed, depends only on residues
+modulo the lattice of A and B, so the cheapest is a shortest path in a finite group (Gomory's group
+relaxation). Where its numbers are negative, sets are listed best first: what a set must still lose
+is at least what the group says of its remainder, and what the relaxation says of it, whose prices
+are those of any edge of the envelope. The first complete set is the optimum (proved).
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from theory.features import Float, law_named, whole
-from theory.mixtures.blocks import Block, blocks, checked, variance
-from theory.mixtures.importance import assign, weights_of
-from theory.mixtures.programme import solve, value
+from packing.errors import BadInput
+from packing.types import Float, Int
+from theory.features import Features, law_named, whole
+from theory.mixtures.block_table import Block, blocks, checked, variance
+
+LABELS = 20_000
+"""Sets of items that are looked at before the dynamic programme is asked instead."""
+
+Item = tuple[int, int, float]
+"""Dimensions, features, gain."""
+
+Found = tuple[list[int], list[int]]
+"""Counts of all items, and of the two in the basis (to be added)."""
+
+
+class Group:
+    """Z^2 modulo the lattice of two items, and the least cost of reaching each place.
+
+    Parameters
+    ----------
+    items : sequence of (d_a, n_a, gain)
+        With unused features and dimensions.
+    order : sequence of int
+        Items outside the basis that may be used. Sets are listed from its end, against what those
+        before can do: with the cheapest last few sets are looked at.
+    cost : sequence of float
+        Reduced costs of all items.
+    columns : two items
+        The basis.
+    gap : float
+        Sets that cost more are not wanted: `rows` is infinite or beyond it for those.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        order: Sequence[int],
+        cost: Sequence[float],
+        columns: Sequence[Item],
+        gap: float,
+    ) -> None:
+        (a, b, _), (e, f, _) = columns
+        self.items, self.order, self.cost, self.gap = items, order, cost, gap
+        self.columns, self.det = columns, a * f - b * e
+        size = abs(self.det)
+        self.g, p, q = _bezout(a, e)
+        self.h, self.last = p * b + q * f, size // self.g  # the lattice: (g, h) and (0, last)
+        self.all = np.divmod(np.arange(size), self.last)
+        least = np.full(size, np.inf)
+        least[0] = 0.0
+        self.rows = np.empty((len(order) + 1, size))  # with none of the items, one, two, ...
+        self.rows[0] = least
+        self.taken: list[tuple[int, int, np.ndarray]] = []
+        # an item may be used up to gap / cost times: in steps of 1, 2, 4, ..., each taken or not
+        for i, k in enumerate(order):
+            most = size if cost[k] <= gap / size else int(gap / cost[k])
+            uses = 1
+            while uses <= most:
+                x, y = uses * items[k][0], uses * items[k][1]
+                there = self._shifted(least, x, y) + uses * cost[k]
+                better = there < least
+                if not np.any(better & (there <= gap)):
+                    break  # then more uses are no better either
+                least = np.where(better, there, least)
+                self.taken.append((k, uses, better))
+                uses *= 2
+            self.rows[i + 1] = least
+
+    def place(self, x: Int, y: Int) -> Int:
+        """Number of the coset of (x, y), by the Hermite form of the lattice."""
+        return np.asarray((x % self.g) * self.last + (y - x // self.g * self.h) % self.last)
+
+    def _shifted(self, least: Float, x: int, y: int) -> Float:
+        """What is known of the places (x, y) before each."""
+        if self.g == 1:  # a cycle
+            k = int(self.place(np.array(x), np.array(y)))
+            return np.concatenate([least[self.last - k :], least[: self.last - k]])
+        X, Y = self.all
+        return np.asarray(least[self.place(X - x, Y - y)])
+
+    def containing(self, target: tuple[int, int], prices: tuple[float, float]) -> Float:
+        """What a whole solution with each item of the order in it loses at least; cf. `listed`."""
+        size = np.array([self.items[k][:2] for k in self.order], dtype=int).reshape(-1, 2)
+        u, v = target[0] - size[:, 0], target[1] - size[:, 1]
+        still = self.rows[-1, self.place(u, v)]
+        for lam, mu in self._edges(prices):
+            still = np.maximum(still, lam * u + mu * v)
+        return np.asarray(np.array([self.cost[k] for k in self.order]) + still)
+
+    def _basis(self, x: int, y: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Quotients and remainders of the numbers of A and of B that fill (x, y)."""
+        (a, b, _), (e, f, _) = self.columns
+        return divmod(f * x - e * y, self.det), divmod(a * y - b * x, self.det)
+
+    def cheapest(self, target: tuple[int, int]) -> Found | None:
+        """Cheapest set whose remainder the basis fills; None if none is within the gap."""
+        x, y = target
+        if not self.rows[-1, int(self.place(np.array(x), np.array(y)))] <= self.gap:
+            return None
+        counts = [0] * len(self.items)
+        for k, uses, better in reversed(self.taken):
+            if better[int(self.place(np.array(x), np.array(y)))]:
+                counts[k] += uses
+                x, y = x - uses * self.items[k][0], y - uses * self.items[k][1]
+        (p, _), (q, _) = self._basis(x, y)
+        return counts, [p, q]
+
+    def listed(self, target: tuple[int, int], prices: tuple[float, float]) -> Found | None:
+        """The same among sets whose remainder needs no negative numbers.
+
+        ``prices`` are those of the basis. None if more than LABELS sets were looked at, or no set
+        is within the gap.
+        """
+        size = np.array([self.items[k][:2] for k in self.order], dtype=int).reshape(-1, 2)
+        cost = np.array([self.cost[k] for k in self.order])
+        edges = self._edges(prices)
+        queue: list[tuple[float, int, float, int, int, int, tuple[int, ...]]]
+        queue = [(0.0, 0, 0.0, *target, cost.size, ())]
+        seen: dict[tuple[int, int, int], float] = {}
+        pushed = 0
+        for _ in range(LABELS):
+            if not queue:
+                return None
+            _, _, spent, x, y, stop, chosen = heapq.heappop(queue)
+            (p, r), (q, t) = self._basis(x, y)
+            if r == 0 == t and p >= 0 and q >= 0:
+                counts = [0] * len(self.items)
+                for i in chosen:
+                    counts[self.order[i]] += 1
+                return counts, [p, q]
+            # the items of a set in falling order: after one, itself and those before it
+            u, v = x - size[:stop, 0], y - size[:stop, 1]
+            total, row = spent + cost[:stop], np.arange(1, stop + 1)
+            still = self.rows[row, self.place(u, v)]
+            for lam, mu in edges:
+                still = np.maximum(still, lam * u + mu * v)
+            bound = total + still
+            for i in np.flatnonzero((u >= 0) & (v >= 0) & (bound <= self.gap)).tolist():
+                key = int(u[i]), int(v[i]), i + 1
+                if seen.get(key, math.inf) <= total[i]:
+                    continue
+                seen[key] = float(total[i])
+                pushed += 1  # of equals the last one first: it is nearer its end
+                label = float(bound[i]), -pushed, float(total[i]), *key, (*chosen, i)
+                heapq.heappush(queue, label)
+        return None
+
+    def _edges(self, prices: tuple[float, float]) -> list[tuple[float, float]]:
+        """Prices of the basis less those of each edge of the envelope of what may be used."""
+        lam, mu = prices
+        usable = [*(self.items[k] for k in self.order), *self.columns]
+        points = sorted({(0.0, 0.0), *((b / a, g / a) for a, b, g in usable if a)})
+        hull: list[tuple[float, float]] = []
+        for p in points:
+            if hull and p[0] == hull[-1][0]:
+                hull.pop()  # sorted: the later is higher
+            while len(hull) > 1 and _turns_up(hull[-2], hull[-1], p):
+                hull.pop()
+            hull.append(p)
+        edges = [(lam - max(y for _, y in hull), mu)]
+        for (x, y), (s, t) in itertools.pairwise(hull):
+            slope = (t - y) / (s - x)
+            if slope > 0.0:
+                edges.append((lam - (y - slope * x), mu - slope))
+        return edges
+
+
+def _turns_up(o: tuple[float, float], p: tuple[float, float], q: tuple[float, float]) -> bool:
+    return (p[0] - o[0]) * (q[1] - o[1]) >= (q[0] - o[0]) * (p[1] - o[1])
+
+
+def _bezout(a: int, b: int) -> tuple[int, int, int]:
+    """g = p a + q b, the greatest common divisor, a and b not negative."""
+    g = math.gcd(a, b)
+    if b == 0:
+        return g, 1, 0
+    p = pow(a // g, -1, b // g) if b // g > 1 else 0
+    return g, p, (g - p * a) // b
+
+
+# The integer programme of mixtures, solved exactly.
+#
+# Blocks a have d_a dimensions, n_a features and a gain g_a, what they save against ignoring their
+# features. Wanted: whole counts k_a >= 0 with sum k_a d_a <= d, sum k_a n_a <= n and the largest
+# sum
+# k_a g_a: an unbounded knapsack with two constraints.
+#
+# Small: dynamic programming over (d, n). Large: the linear relaxation has two blocks (or one and a
+# slack) in its basis and prices lam per dimension, mu per feature; a whole solution is worth lam
+# d +
+# mu n less the reduced costs r_a = lam d_a + mu n_a - g_a >= 0 of what is not in the basis. The
+# cheapest set of such items that leaves a remainder for whole numbers of the basis is found in
+# `theory.mixtures.mixture`; only items cheaper than the gap of a known solution can be in it, so
+# the
+# better the known one (that of a neighbouring S, say), the fewer they are. Should the sets be too
+# many, the dynamic programme runs over those items. No step is heuristic: the answer is optimal for
+# the gains given (proved, up to sums of floats).
+
+
+CELLS = 200_000
+"""Cells (d + 1)(n + 1) up to which the dynamic programme runs at once."""
+
+
+def solve(
+    items: Sequence[Item], d: int, n: int, known: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """Counts of the items with the largest total gain that fit in d dimensions and n features.
+
+    Parameters
+    ----------
+    items : sequence of (d_a, n_a, gain)
+        d_a, n_a positive; items without a gain are not used.
+    d, n : int
+    known : sequence of int, optional
+        Counts that fit, to start from: the better they are, the sooner it is done.
+
+    Returns
+    -------
+    tuple of int
+        One count per item. Exact; of several optima one.
+    """
+    fits = [k for k, (a, b, g) in enumerate(items) if g > 0 and a <= d and b <= n]
+    counts = [0] * len(items)
+    chosen = [items[k] for k in fits]
+    if chosen:
+        small = (d + 1) * (n + 1) <= CELLS
+        start = None if known is None else [known[k] for k in fits]
+        found = _table(chosen, d, n) if small else _large(chosen, d, n, start)
+        for k, many in zip(fits, found, strict=True):
+            counts[k] = many
+    return tuple(counts)
+
+
+def _table(items: Sequence[Item], d: int, n: int) -> list[int]:
+    """Dynamic programming over dimensions, all numbers of features at once."""
+    best = np.zeros((d + 1, n + 1))
+    for x in range(1, d + 1):
+        row = best[x]
+        row[:] = best[x - 1]
+        for a, b, gain in items:
+            if a <= x and b <= n:
+                np.maximum(row[b:], best[x - a, : n + 1 - b] + gain, out=row[b:])
+    counts = [0] * len(items)
+    while d > 0:
+        value = best[d, n]
+        if value == best[d - 1, n]:
+            d -= 1
+            continue
+        for k, (a, b, gain) in enumerate(items):
+            if a <= d and b <= n and best[d - a, n - b] + gain == value:
+                counts[k] += 1
+                d, n = d - a, n - b
+                break
+    return counts
+
+
+def prices(
+    items: Sequence[tuple[float, float, float]], d: float, n: float
+) -> tuple[float, float, list[int]]:
+    """Prices per dimension and per feature of the linear relaxation, and the items of its basis.
+
+    The upper concave envelope of gain per dimension over features per dimension, at n/d. In the
+    basis -1 stands for an unused dimension, -2 for an unused feature.
+    """
+    points = sorted(
+        [(0.0, 0.0, -1)] + [(b / a, g / a, k) for k, (a, b, g) in enumerate(items)],
+        key=lambda p: (p[0], -p[1]),
+    )
+    hull: list[tuple[float, float, int]] = []
+    for p in points:
+        if hull and p[0] == hull[-1][0]:
+            continue
+        while len(hull) > 1 and _above(hull[-2], hull[-1], p):
+            hull.pop()
+        hull.append(p)
+    at = n / d
+    top = max(range(len(hull)), key=lambda i: hull[i][1])
+    if at >= hull[top][0]:
+        return hull[top][1], 0.0, [hull[top][2], -2]
+    right = next(i for i in range(1, top + 1) if hull[i][0] > at)
+    p, q = hull[right - 1], hull[right]
+    mu = (q[1] - p[1]) / (q[0] - p[0])
+    return p[1] - mu * p[0], mu, [p[2], q[2]]
+
+
+def _above(
+    o: tuple[float, float, int], p: tuple[float, float, int], q: tuple[float, float, int]
+) -> bool:
+    """Whether the line from o to q passes above p."""
+    return (p[0] - o[0]) * (q[1] - o[1]) >= (q[0] - o[0]) * (p[1] - o[1])
+
+
+def _large(items: Sequence[Item], d: int, n: int, start: Sequence[int] | None = None) -> list[int]:
+    lam, mu, basis = prices(items, d, n)
+    whole = [*items, (0, 1, 0.0), (1, 0, 0.0)]  # at -2 and -1: an unused feature, dimension
+    columns = [whole[k] for k in basis]
+    cost = [max(0.0, lam * a + mu * b - g) for a, b, g in whole]
+    known = _rounded(items, cost, columns, basis, (d, n))
+    if start is not None and value(items, start) > value(items, known):
+        known = list(start)
+    top = value(items, known)
+    gap = max(0.0, lam * d + mu * n - top) * (1.0 + 1e-9) + 1e-12 * top
+    inside = {k % len(whole) for k in basis}
+    free = [k for k in range(len(whole)) if k not in inside and cost[k] <= gap]
+    free.sort(key=lambda k: -cost[k])
+    group = Group(whole, free, cost, columns, gap)
+    found = group.cheapest((d, n))
+    if found is not None and min(found[1]) < 0:
+        found = group.listed((d, n), (lam, mu))
+    if found is not None:
+        counts, rest = found
+        for k, many in zip(basis, rest, strict=True):
+            counts[k] += many
+        return counts[: len(items)]
+    kept = sorted({k for k in (*free, *inside) if k < len(items)})
+    counts = [0] * len(items)
+    for k, many in zip(kept, _table([items[k] for k in kept], d, n), strict=True):
+        counts[k] = many
+    return counts
+
+
+def _rounded(
+    items: Sequence[Item],
+    cost: list[float],
+    columns: list[Item],
+    basis: list[int],
+    size: tuple[int, int],
+) -> list[int]:
+    """A good solution: the relaxation rounded down, what is left filled with cheap items."""
+    (a, b, _), (e, f, _) = columns
+    d, n = size
+    det = a * f - b * e
+    counts = [0] * (len(items) + 2)
+    back = 2 if min(d, n) > 100 else 0  # room for other blocks
+    for k, top in zip(basis, (d * f - n * e, a * n - b * d), strict=True):
+        many = max(0, top // det - back)
+        counts[k] = many
+    counts = counts[: len(items)]
+    d -= sum(k * item[0] for k, item in zip(counts, items, strict=True))
+    n -= sum(k * item[1] for k, item in zip(counts, items, strict=True))
+    n = min(n, max(CELLS // (d + 1) - 1, 0))
+    fits = [k for k, item in enumerate(items) if item[0] <= d and item[1] <= n]
+    fits = sorted(fits, key=lambda k: cost[k])[:40]
+    for k, many in zip(fits, _table([items[k] for k in fits], d, n), strict=True):
+        counts[k] += many
+    return counts
+
+
+def value(items: Sequence[Item], counts: Sequence[int] | Float) -> float:
+    """Total gain."""
+    return float(sum(k * item[2] for k, item in zip(counts, items, strict=True)))
+
+
+# The best mixture of blocks for features of different importance.
+#
+# A block with one norm and one bias costs (sum of the importance of its features) l_a(S), at the
+# same
+# norm and bias whatever the importance. Against ignoring everything a mixture gains
+#
+#     sum over blocks (v - l_a) * (importance of the features in it),
+#
+# a sum over slots of (gain per feature of the slot's block) times (importance of what is put
+# there).
+# By the rearrangement inequality it is largest when both are sorted the same way. So with
+# importance
+# falling, blocks in the order of falling gain per feature take runs of features one after the
+# other,
+# ignored features come last, and a run from i to j weighs P_j - P_i, P the sums of importance. What
+# is left is which blocks: dynamic programming over (dimensions used, features placed), block by
+# block
+# in that order, each used any number of times, is exact (proved; tests try every assignment).
+#
+# Kept symmetric, a block cannot favour its more important features: an upper bound on what its
+# features cost together, as everything made of blocks.
+
+
+TABLE_CELLS = 30_000_000
+"""Cells (d + 1)(n + 1) up to which the dynamic programme is run."""
+
+
+def weights_of(importance: Sequence[float] | Float | None, n: int) -> tuple[float, ...] | None:
+    """Importance as n numbers >= 0, or None; BadInput as `theory.features.Features` gives it."""
+    if importance is None:
+        return None
+    return tuple(Features.of(n, 0.5, "binary", importance).importance.tolist())
+
+
+def assign(
+    sizes: Sequence[tuple[int, int]], gains: Sequence[float], d: int, importance: Sequence[float]
+) -> list[tuple[int, tuple[int, ...]]]:
+    """The blocks that gain most, and the features of each.
+
+    Parameters
+    ----------
+    sizes : sequence of (d_a, n_a)
+    gains : sequence of float
+        Per feature of importance 1: v - l_a. Blocks without a gain are not used.
+    d : int
+    importance : (n,) sequence
+
+    Returns
+    -------
+    list of (index of the block, features)
+        Best first; features not listed are ignored. Exact for the gains given.
+
+    Raises
+    ------
+    BadInput
+        If (d + 1)(n + 1) is beyond CELLS.
+    """
+    n = len(importance)
+    if (d + 1) * (n + 1) > TABLE_CELLS:
+        raise BadInput(
+            f"n = {n} and d = {d} are too many for features of different importance: "
+            f"(d + 1)(n + 1) may be {TABLE_CELLS} at most"
+        )
+    order = sorted(range(n), key=lambda i: -importance[i])
+    total = np.concatenate([[0.0], np.cumsum([importance[i] for i in order])])
+    usable = [k for k, g in enumerate(gains) if np.isfinite(g) and g > 0.0]
+    usable = [k for k in usable if sizes[k][0] <= d and sizes[k][1] <= n]
+    usable.sort(key=lambda k: (-gains[k], -sizes[k][1]))
+    best = np.zeros((d + 1, n + 1))  # exactly k features placed, at most x dimensions used
+    best[:, 1:] = -np.inf
+    taken: list[np.ndarray] = []
+    for k in usable:
+        a, m = sizes[k]
+        run = gains[k] * (total[m:] - total[:-m])
+        used = np.zeros((d + 1, n + 1), dtype=bool)
+        for x in range(a, d + 1):
+            there = best[x - a, :-m] + run
+            better = there > best[x, m:]
+            used[x, m:] = better
+            best[x, m:] = np.where(better, there, best[x, m:])
+        taken.append(np.packbits(used, axis=1))
+    x, k = d, int(np.argmax(best[d]))
+    found = []
+    for block, bits in zip(reversed(usable), reversed(taken), strict=True):
+        a, m = sizes[block]
+        while bits[x, k // 8] >> (7 - k % 8) & 1:
+            found.append((block, tuple(sorted(order[k - m : k]))))
+            x, k = x - a, k - m
+    return list(reversed(found))
+
+
+def weighted_loss(
+    runs: Sequence[tuple[int, float]], v: float, importance: Sequence[float]
+) -> float:
+    """What blocks of n_a features at losses l_a cost when they are filled in the best order."""
+    falling = sorted(importance, reverse=True)
+    at, cost = 0, 0.0
+    for m, loss in sorted(runs, key=lambda run: run[1]):
+        cost += loss * sum(falling[at : at + m])
+        at += m
+    return cost + v * sum(falling[at:])
+
+
+# The best mixture of blocks at one S, or at many.
+
 
 LIMIT = 1e-4
 """The S whose blocks stand for those of S = 0: as S falls to 0 the sequence of best blocks has no
@@ -100,7 +566,7 @@ def best_mixture(
     law : {"binary", "uniform", "exponential"}
         The exponential law is slow, and knows blocks of up to SLOW features only.
     importance : (n,) array, optional
-        Weights of the features in the loss; 1 unless given (`theory.mixtures.importance`).
+        Weights of the features in the loss; 1 unless given (`theory.mixtures.mixture`).
 
     Returns
     -------

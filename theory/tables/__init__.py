@@ -10,3 +10,5 @@ parts.py         blocks and mixtures at one S, and how their losses are known
 Every row says how it is known: exact (a formula, or the root of a polynomial), rigorous (enclosed
 by interval arithmetic), numerical. Mixtures are upper bounds on the optimum either way.
 """
+
+from __future__ import annotations

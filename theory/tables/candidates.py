@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from theory.features import Features, Float, whole
-from theory.minima import Progress
-from theory.mixtures.blocks import Block, checked
+from packing.types import Float, Progress
+from theory.features import Features, whole
+from theory.mixtures.block_table import Block, checked
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses
 from theory.tables.parts import largest_cosine, summed
 
@@ -87,7 +87,7 @@ def rival_mixtures(n: int, d: int, S: float, law: str, most: int = MOST) -> list
 
 
 def _forced(table: Sequence[Block], loss: Float, S: float, law: str) -> list[int]:
-    from theory.mixtures.limit import shortfall
+    from theory.mixtures.gaussian_limit import shortfall
 
     usable = [k for k in range(len(table)) if np.isfinite(loss[k])]
     if len(usable) <= _FORCED:
@@ -215,7 +215,7 @@ def optimum_row(
     starts: int | None,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    from theory.optimum import optimum
+    from theory.optima import optimum
 
     found = optimum(Features.of(n, S, law), d, seed=seed, starts=starts, progress=progress)
     D_star = found.D_star

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from packing import cache
-from packing.cli import plain
+from packing.cli.app import plain
 from packing.errors import BadInput, NotReached
 from theory.features import Features
 from theory.mixtures import blocks, gains
-from theory.mixtures.blocks import checked
+from theory.mixtures.block_table import checked
 from theory.tables.parts import ENCLOSED, part
 
 COLUMNS = (
@@ -160,7 +160,7 @@ def transitions(
     question = {"verb": "table of surplus", "law": law, "seconds": seconds}
     kept = cache.read(question) if keep else None
     if kept is None:
-        from theory.mixtures.enclosed import transition_rows
+        from theory.mixtures.surplus_sequence import transition_rows
 
         done = 0
 

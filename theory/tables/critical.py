@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from packing.errors import BadInput
+from packing.types import Progress
 from theory.features import whole
 from theory.mixtures import Mixture, mixture_losses
-from theory.mixtures.blocks import blocks
+from theory.mixtures.block_table import blocks
 from theory.mixtures.ladder import only_noise
 from theory.tables.programme import Certainty, Programme, crossings
 
@@ -53,7 +54,6 @@ MOST = (400, 40)
 """Largest n and d of the shared programme; beyond, `mixture_ladder` answers cell by cell."""
 
 Counts = tuple[int, ...]
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from theory.minima import Progress
+from packing.types import Progress
+from theory.ladders import S_MIN, Ladder, numerical_ladder
 from theory.mixtures import MixtureLadder, mixture_ladder
 from theory.mixtures.mixture import best_among, fitting, losses
-from theory.phases import Ladder
-from theory.remembered import S_MIN, numerical_ladder
 from theory.tables.programme import Certainty
 
 COLUMNS = (

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from packing.errors import BadInput, NotReached
+from packing.types import Progress
 from theory.features import LAWS, Features, law_named
-from theory.minima import Progress
 from theory.mixtures.mixture import Mixture
 from theory.tables.candidates import optimum_row, rival_mixtures
 from theory.tables.parts import summed, weakest

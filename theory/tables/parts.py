@@ -14,11 +14,11 @@ from functools import lru_cache
 import numpy as np
 
 from packing.errors import BadInput, NotReached
-from theory.features import Features, Float
-from theory.mixtures.blocks import Block, blocks
-from theory.mixtures.counts import binary_minimum
+from packing.types import Float
+from theory.features import Features
+from theory.mixtures.block_losses import binary_minimum, uniform_minimum
+from theory.mixtures.block_table import Block, blocks
 from theory.mixtures.mixture import Mixture
-from theory.mixtures.transforms import uniform_minimum
 
 ENCLOSED = {"binary": 40, "uniform": 12}
 """Largest block whose minimum is enclosed for a table; larger ones take more than a moment."""
@@ -76,7 +76,7 @@ def part(name: str, S: float, law: str) -> Part:
     Parameters
     ----------
     name : str
-        Of `theory.mixtures.blocks`.
+        Of `theory.mixtures.block_table`.
     S : float
     law : str
         For a law without blocks (exponential) the search for norm and bias is numerical.
@@ -103,7 +103,7 @@ def part(name: str, S: float, law: str) -> Part:
 
 def _minimum(block: Block, S: float, law: str) -> tuple[float, float, float, str]:
     """Loss per feature, squared norm, bias, and how the loss is known."""
-    from theory.closed_form import closed_form
+    from theory.symmetric import closed_form
 
     if block.n <= ENCLOSED.get(law, 1024):
         try:
@@ -122,18 +122,17 @@ def _minimum(block: Block, S: float, law: str) -> tuple[float, float, float, str
 
 
 def _solo(rho: float, bias: float, S: float, law: str) -> float:
-    from theory.loss import loss
+    from theory.losses.expected import loss
 
     return loss([[np.sqrt(rho)]], [bias], features=Features.of(1, S, law)).total
 
 
 def _pair(name: str, S: float) -> Part:
     """Two features in one dimension with unequal norms, binary law: descended and polished."""
-    from packing.descent import descend
-    from theory.exact import Problem, polish
-    from theory.loss import loss
-    from theory.mixtures.pairs import pair_minimum
-    from theory.search import Shape
+    from packing.optimise import descend
+    from theory.global_search import Problem, Shape, polish
+    from theory.losses.expected import loss
+    from theory.mixtures.block_losses import pair_minimum
 
     sign = -1 if name == "uneven digon" else 1
     wanted, ratio = (float(x[0]) for x in pair_minimum(np.array([S]), sign))

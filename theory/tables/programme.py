@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from packing.errors import BadInput, NotReached
-from theory.features import Float
-from theory.mixtures.blocks import Block, blocks, variance
+from packing.types import Float
+from theory.mixtures.block_table import Block, blocks, variance
 from theory.mixtures.mixture import Mixture, losses
 
 _WIDTH = 1e-10  # relative, of the interval at whose ends the signs are proved
@@ -216,7 +216,7 @@ def _quick(a: Mixture, b: Mixture) -> bool:
 
 def how_known(a: Mixture, b: Mixture, S: float) -> str:
     """Whether the crossing of two mixtures near S is exact, rigorous or only numerical."""
-    from theory.closed_form import crossing, mixture
+    from theory.symmetric import crossing, mixture
 
     if a.law not in ("binary", "uniform"):  # others have no exact forms
         return "numerical"

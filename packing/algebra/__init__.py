@@ -1,0 +1,1 @@
+"""Exact numbers: number fields, roots of polynomials, what digits stand for, zonal polynomials."""

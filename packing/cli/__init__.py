@@ -1,0 +1,1 @@
+"""The command line: what every room shares, and the commands of the geometry."""

@@ -1,0 +1,576 @@
+"""What every command shares: exit codes, messages, how answers are printed, how input is parsed.
+
+Importing this module loads click and nothing heavier; numpy and rich arrive when a command runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import json
+import math
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from packing import __version__
+from packing.errors import BadInput, NotReached
+from packing.files import remove_unfinished
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+OK, DISAGREED, BAD_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
+BROKEN_PIPE = 141  # as a shell reports it: whoever read our output had enough
+NARROWEST = 40  # columns; a narrower terminal folds the lines itself
+BUG = 70  # EX_SOFTWARE: an exception nobody foresaw
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# Messages: standard error, one line each.
+
+
+def note(message: str) -> None:
+    """One line on standard error, whatever line breaks the message holds."""
+    click.echo(" ".join(message.split()), err=True)
+
+
+def fail(message: str, code: int) -> int:
+    """Say why on one line; the exit code is returned."""
+    note(f"packing: {message}")
+    return code
+
+
+# Answers: standard output.
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: arrays as lists, numbers that are not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a JSON answer")
+
+
+def emit(
+    answer: Mapping[str, Any],
+    as_json: bool,
+    tables: Callable[[dict[str, Any]], Iterator[RenderableType]],
+) -> None:
+    """Print an answer: one JSON object, or tables for people."""
+    values = plain(answer)
+    if as_json:
+        write_out(json.dumps(values, allow_nan=False) + "\n")
+    else:
+        from rich.console import Group
+        from rich.measure import Measurement
+
+        out = console(sys.stdout)
+        width, wide = max(out.width, NARROWEST), out.options.update(max_width=1000)
+        with _told_when_full(), out.capture() as captured:  # unbuffered, a capture writes too
+            for table in tables(values):
+                # Facts are folded to the width there is; a grid, whose numbers rich would cut
+                # short, takes the width it needs.
+                grown = isinstance(table, Group)
+                needed = Measurement.get(out, wide, table).maximum if grown else 0
+                out.width = max(width, needed)
+                out.print(table)
+        # Tables are padded to their width: blanks at line ends are no part of the answer.
+        write_out("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def write_out(text: str) -> None:
+    """Write to standard output now, so that a full disk is noticed while it can be told."""
+    if sys.stdout is None:
+        raise BadInput("standard output is closed: there is nowhere to print the answer")
+    with _told_when_full():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"the answer cannot be printed: {reason} on standard output") from None
+
+
+def silence_stdout() -> None:
+    """Python flushes standard output once more at exit; that must not complain a second time."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def console(file: Any) -> Console:
+    """A rich console that colours on terminals only, and honours NO_COLOR."""
+    from rich.console import Console
+
+    terminal = bool(getattr(file, "isatty", lambda: False)())
+    coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Console(
+        file=file,
+        force_terminal=terminal,
+        color_system="auto" if coloured else None,
+        width=None if terminal or os.environ.get("COLUMNS") else 100,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
+    """Name and value, one pair a line."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value)
+    return table
+
+
+def grid(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str] = ()
+) -> RenderableType:
+    """A table with a header; columns hold numbers (right-aligned) unless named in ``words``."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        justify: Any = "left" if name in words else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in words)
+    for row in rows:
+        table.add_row(*row)
+    # A title of the table itself would be folded to the table's width.
+    return Group(Text(""), Text(title, style="bold"), table)
+
+
+def number(value: float | None, digits: int = 10) -> str:
+    """A number for people; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[..., None] | None]:
+    """A callback ``progress(stage, fraction)`` drawn as a bar, with an estimate of the stage's end.
+
+    A third argument, if given, is a word on the state of things that stands behind the estimate.
+
+    It draws on standard error; None where that is no terminal, so that logs stay readable.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as bars
+
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[detail]}", markup=False),
+        console=console(sys.stderr),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(title, total=1.0, detail="")
+        current = ""
+
+        def progress(stage: str, fraction: float, detail: str = "") -> None:
+            nonlocal current
+            if stage != current:
+                current = stage
+                bar.reset(task, description=f"{title}: {stage}")
+            done = min(max(float(fraction), 0.0), 1.0)
+            bar.update(task, completed=done, detail=detail)
+
+        yield progress
+
+
+# Input: types of options that answer in the project's own words.
+
+
+class Whole(click.ParamType):  # type: ignore[type-arg]
+    """A whole number of at least ``least``."""
+
+    name = "whole number"
+
+    def __init__(self, least: int = 1) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            whole = int(value)
+        except (TypeError, ValueError):
+            whole = self.least - 1
+        if whole < self.least:
+            kind = "a positive whole number" if self.least == 1 else "a whole number >= 0"
+            first = ", ".join(str(self.least + i) for i in range(3))
+            raise BadInput(f"{_called(param)} = {value!r} is not {kind}: give {first}, ...")
+        return whole
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """One number, or several with commas between them; a tuple of floats."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            raise BadInput(
+                f"{_called(param)} = {value!r} is not numeric: "
+                "give a number, or several with commas between them as in 0.1,0.2"
+            ) from None
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """One number."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise BadInput(f"{_called(param)} = {value!r} is not a number: give one") from None
+
+
+def _called(param: click.Parameter | None) -> str:
+    return "value" if param is None else max(param.opts, key=len).lstrip("-")
+
+
+def options(*declared: Callable[[F], F]) -> Callable[[F], F]:
+    """Several click options as one decorator, in the order written."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(declared):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+class Verb(click.Command):
+    """A command whose help is the docstring of the verb it calls, with command line examples.
+
+    The docstring is read from the source without importing it: help must not wait for scipy.
+    """
+
+    def __init__(self, *args: Any, verb: str, examples: str, note: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verb = verb
+        self.note = note
+        self.examples = inspect.cleandoc(examples)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        opening = docstring_opening(self.verb) or [self.help or ""]
+        for paragraph in [*opening, *filter(None, [self.note])]:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(paragraph)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in self.examples.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def docstring_opening(verb: str) -> list[str]:
+    """Paragraphs of a numpydoc docstring up to its first section, of "module:function"."""
+    module, _, function = verb.partition(":")
+    room, *inner = module.split(".")
+    try:
+        # find_spec of a dotted name imports its parents, and those may be heavy.
+        spec = importlib.util.find_spec(room)
+        if spec is None or spec.origin is None:
+            return []
+        place = Path(spec.origin).parent.joinpath(*inner)
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ImportError):
+        return []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            opening = re.split(r"\n[A-Z][A-Za-z ]*\n-{3,}\n", ast.get_docstring(node) or "")[0]
+            text = opening.replace("``", "").strip()
+            return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return []
+
+
+# A door to commands that are named as strings, and imported only when they are asked for.
+#
+# It knows one line on each command, so that a list is shown without importing any.
+
+
+Commands = Mapping[str, tuple[str, str]]
+"""Name of a command -> where it is, as "module:attribute", and one line on it."""
+
+
+class Door(click.Group):
+    """A click group of commands that are imported when they run.
+
+    Parameters
+    ----------
+    commands_at : mapping of name to ("module:attribute", one line)
+    noun : str
+        What a command is called in messages.
+    """
+
+    def __init__(self, *args: Any, commands_at: Commands, noun: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_at = commands_at
+        self.noun = noun
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands_at:
+            return None
+        module, _, name = self.commands_at[cmd_name][0].partition(":")
+        check_room(module.partition(".")[0])
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands_at and not args[0].startswith("-"):
+            ctx.fail(f"no {self.noun} {args[0]!r}: there are {', '.join(self.commands_at)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(f"{self.noun.capitalize()}s"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.commands_at.items()])
+
+
+def check_room(name: str) -> None:
+    """Other distributions ship packages called theory or validate: say so rather than break."""
+    module = import_module(name)
+    found, ours = module.__file__, Path(__file__).resolve().parents[2]
+    if found is None or Path(found).resolve().parent.parent != ours:
+        raise BadInput(
+            f"the package {name!r} comes from {found or 'another distribution'}, not from "
+            "feature-packing: install feature-packing in a virtual environment of its own"
+        )
+
+
+# The command line: a table of commands, each imported only when asked for.
+#
+# The table names its commands as strings, which is the one door through which this package reaches
+# the rooms above it. It holds one line on each, so that the list is shown without importing any.
+
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "code": (
+        "packing.cli.geometry:code_command",
+        "The best arrangement of n points or lines in R^d.",
+    ),
+    "bounds": ("packing.cli.geometry:bounds_command", "What no n points or lines in R^d can beat."),
+    "identify": ("packing.cli.geometry:identify_command", "The name of the arrangement in a file."),
+    "loss": ("theory.cli.model:loss_command", "Expected loss of the weights in a file."),
+    "optimal": ("theory.cli.model:optimal_command", "The arrangement of least expected loss."),
+    "critical": ("theory.cli.model:critical_command", "Where the optimum changes as S falls."),
+    "phases": ("theory.cli.phases:phases_command", "Pictures of ladders and phase diagrams."),
+    "table": (
+        "packing.cli.tables:table_command",
+        "Tables: text, Markdown, CSV, JSON, LaTeX.",
+    ),
+    "validate": (
+        "validate.cli:validate_command",
+        "Train real models, and compare them with the theory.",
+    ),
+}
+
+TABLES: dict[str, tuple[str, str]] = {
+    "arrangements": (
+        "packing.cli.tables:arrangements_command",
+        "The best arrangement for every n and d, its bound, and how it is known.",
+    ),
+    "candidates": (
+        "theory.cli.tables:candidates_command",
+        "Every candidate phase at one S, with its loss in parts and its margin.",
+    ),
+    "critical": (
+        "theory.cli.tables:critical_table_command",
+        "S* and S_onset of the best mixture for many n and d, both laws.",
+    ),
+    "phases": (
+        "theory.cli.tables:phases_table_command",
+        "The ladder of best mixtures, beside that of true optima.",
+    ),
+    "laws": (
+        "theory.cli.tables:laws_command",
+        "The same phases under the binary, uniform and exponential law.",
+    ),
+    "blocks": (
+        "theory.cli.tables:blocks_command",
+        "The catalogue by gain per dimension at several S.",
+    ),
+    "surplus": (
+        "theory.cli.tables:surplus_command",
+        "The best blocks for features in surplus, and where they change.",
+    ),
+    "trained": (
+        "validate.cli:trained_command",
+        "Trained models of a store beside the predicted optima.",
+    ),
+}
+"""Kinds of `packing table`."""
+
+EXAMPLES = """\
+packing code -n 24 -d 4 --plot code.png
+packing bounds -n 24 -d 3
+packing identify weights.npz
+packing table arrangements -n 4-12 -d 3 --format md
+packing critical -n 5 -d 2
+packing optimal -n 5 -d 2 -S 0.1 --plot optimum.png
+packing loss weights.npz -S 0.1 --json
+"""
+
+
+class CommandTable(Door):
+    """The door of the command line, which owns the exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in EXAMPLES.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            code = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            silence_stdout()
+            return BROKEN_PIPE
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run, and exit with the code that the outcome calls for."""
+        extra["standalone_mode"] = False
+        sys.exit(self._run(args, prog_name, extra))
+
+    def _run(self, args: Sequence[str] | None, prog_name: str | None, extra: dict[str, Any]) -> int:
+        try:
+            return int(super().main(args, prog_name or "packing", **extra) or OK)
+        except BadInput as error:
+            return fail(str(error), BAD_INPUT)
+        except NotReached as error:
+            return fail(str(error), NOT_REACHED)
+        except MemoryError as error:
+            return fail(f"more memory is needed than there is ({error})", NOT_REACHED)
+        except (click.Abort, KeyboardInterrupt):
+            return fail("interrupted", INTERRUPTED)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "packing"
+            return fail(f"{_sentence(error)} (see {where} --help)", BAD_INPUT)
+        except click.ClickException as error:
+            return fail(_sentence(error), BAD_INPUT)
+
+
+def _sentence(error: click.ClickException) -> str:
+    return error.format_message().rstrip(".")
+
+
+@click.group(
+    cls=CommandTable,
+    commands_at=COMMANDS,
+    noun="command",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="packing")
+@click.pass_context
+def table(ctx: click.Context) -> None:
+    """How n sparse features pack into d dimensions, and what that costs.
+
+    S is the probability that a feature is ON; Elhage et al.'s sparsity is 1 - S and is shown beside
+    it. Every command takes --json (one object on standard output, nothing else there).
+
+    Exit codes: 0 done, 1 a check disagreed, 2 bad input, 3 a numerical method did not reach what it
+    promises (the partial answer is printed), 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def exit_on_interrupt() -> None:
+    """Make Ctrl-C end this process with code 130 at any moment, without a traceback.
+
+    The handler leaves at once instead of raising KeyboardInterrupt: an exception raised inside a
+    half-done import, a destructor or a callback from compiled code can be swallowed or turned into
+    another one. Nothing is lost, since files are written whole or not at all.
+    """
+    owner = os.getpid()
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            remove_unfinished()
+            if "multiprocessing" in sys.modules:
+                for child in sys.modules["multiprocessing"].active_children():
+                    child.terminate()
+            # A progress bar hides the cursor; bring it back and clear the line of the bar.
+            tidy = b"\r\x1b[2K\x1b[?25h" if os.isatty(2) else b""
+            with suppress(OSError):
+                os.write(2, tidy + b"packing: interrupted\n")
+        os._exit(INTERRUPTED)
+
+    # Started in the background of a script, SIGINT is ignored on purpose: leave that alone.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, leave)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """The console command ``packing``."""
+    exit_on_interrupt()
+    try:
+        table.main(args)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        code = fail("this is a bug: please report it with the lines above", BUG)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

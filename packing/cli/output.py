@@ -1,0 +1,157 @@
+"""Tables: the same rows as text, Markdown, CSV, JSON or LaTeX.
+
+Text, Markdown and LaTeX are for people and round; CSV and JSON hold every digit, so that a table
+read back gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packing.cli.app import console, grid, plain
+from packing.errors import BadInput
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    "text": (".txt",),
+    "md": (".md",),
+    "csv": (".csv",),
+    "json": (".json",),
+    "latex": (".tex",),
+}
+"""The formats, and the endings of files that hold them."""
+
+DIGITS = 10
+"""Significant digits shown to people, unless a column asks for another number."""
+
+Cell = Any  # a number, a text, a flag or None
+
+
+def render(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    format: str,
+    title: str,
+    digits: Mapping[str, int] | None = None,
+) -> str:
+    """A table of numbers and words in text, Markdown, CSV, JSON or LaTeX.
+
+    CSV and JSON hold every digit and read back to the same numbers; the others are rounded for
+    reading. An empty cell is a dash for people, empty in CSV and null in JSON.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names, distinct.
+    rows : sequence of sequences
+        One value per column: number, text, flag or None. Numbers that are not finite count as None.
+    format : {"text", "md", "csv", "json", "latex"}
+        LaTeX needs the package booktabs.
+    title : str
+        Above the table; a comment in LaTeX, left out of CSV.
+    digits : mapping of column to int, optional
+        Significant digits for people, 10 unless given.
+
+    Returns
+    -------
+    str
+        The table, with a line break at its end.
+
+    Raises
+    ------
+    BadInput
+        If the format is unknown, a row has another length than the columns, or a column occurs
+        twice.
+    """
+    check_format(format)
+    if len(set(columns)) < len(columns):
+        raise BadInput(f"columns = {', '.join(columns)}: give every column a name of its own")
+    values = [[plain(cell) for cell in row] for row in rows]
+    for i, row in enumerate(values):
+        if len(row) != len(columns):
+            raise BadInput(f"row {i} has {len(row)} cells: give {len(columns)}, one per column")
+    if format == "csv":
+        return _csv(columns, values)
+    if format == "json":
+        table = [dict(zip(columns, row, strict=True)) for row in values]
+        body = {"title": title, "columns": list(columns), "rows": table}
+        return json.dumps(body, allow_nan=False, ensure_ascii=False) + "\n"
+    places = [(digits or {}).get(name, DIGITS) for name in columns]
+    shown = [[_shown(cell, k) for cell, k in zip(row, places, strict=True)] for row in values]
+    words = [
+        name for i, name in enumerate(columns) if any(isinstance(row[i], str) for row in values)
+    ]
+    if format == "text":
+        return _text(columns, shown, title, words)
+    return _markup(columns, shown, title, words, format)
+
+
+def check_format(format: str) -> str:
+    """The format, if there is such a one."""
+    if format not in FORMATS:
+        raise BadInput(f"format = {format!r} is unknown: give one of {', '.join(FORMATS)}")
+    return format
+
+
+def _shown(cell: Cell, digits: int) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return f"{cell + 0.0:.{digits}g}"  # + 0.0 makes a negative zero positive
+    return " ".join(str(cell).split())
+
+
+def _csv(columns: Sequence[str], values: Sequence[Sequence[Cell]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in values:
+        writer.writerow("" if x is None else repr(x) if isinstance(x, float) else x for x in row)
+    return out.getvalue()
+
+
+def _text(
+    columns: Sequence[str], shown: Sequence[Sequence[str]], title: str, words: Sequence[str]
+) -> str:
+    out = console(io.StringIO())
+    # Wide enough for every cell: a number is never cut, a line never folded.
+    widest = [max(len(row[i]) for row in (columns, *shown)) for i in range(len(columns))]
+    out.width = max(len(title), sum(widest) + 3 * len(widest))
+    out.print(grid(title, columns, shown, words=words))
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return "".join(f"{line.rstrip()}\n" for line in lines).lstrip("\n")
+
+
+def _markup(
+    columns: Sequence[str],
+    shown: Sequence[Sequence[str]],
+    title: str,
+    words: Sequence[str],
+    format: str,
+) -> str:
+    from tabulate import tabulate
+
+    align = ["left" if name in words else "right" for name in columns]
+    heads = list(columns)
+    cells = [list(row) for row in shown]
+    if format == "md":  # a bar would end the cell; tabulate escapes for LaTeX only
+        heads = [name.replace("|", "\\|") for name in heads]
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+    table = tabulate(
+        cells,
+        headers=heads,
+        tablefmt="pipe" if format == "md" else "latex_booktabs",
+        disable_numparse=True,
+        colalign=align if cells else None,
+    )
+    if not cells:  # tabulate gives a table without rows no columns either
+        table = table.replace("{tabular}{}", f"{{tabular}}{{{'r' * len(columns)}}}")
+    title = " ".join(title.split())
+    if format == "md":
+        return f"**{title}**\n\n{table}\n"
+    return f"% {title}\n% needs \\usepackage{{booktabs}}\n{table}\n"

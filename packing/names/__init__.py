@@ -1,1 +1,0 @@
-"""How blocks get their names: compared sharply, through noise, and weighed against chance."""

@@ -1,1 +1,0 @@
-"""Pictures of codes and of named arrangements, and the planes and axes they are seen along."""

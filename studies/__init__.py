@@ -1,0 +1,1 @@
+"""Experiments whose outcome is a page of docs, not a feature; run from the repository."""

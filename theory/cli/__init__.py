@@ -1,0 +1,1 @@
+"""The commands of the theory: loss, optimal, critical, phases and most tables."""

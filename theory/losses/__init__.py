@@ -1,0 +1,1 @@
+"""The expected loss of any (W, b): one engine a module, row by row of the Gram matrix."""

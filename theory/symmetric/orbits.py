@@ -1,0 +1,1070 @@
+"""Balls with first and second derivatives: a loss, its gradient and Hessian in one pass.
+
+A jet of f on a box of parameters encloses f, its slopes and its second derivatives there; f g has
+slopes f g' + f' g and second derivatives f g'' + f' g' + g' f' + f'' g.
+Where a positive part has its kink inside the ball, z_+^2 still has bounded second derivatives, and
+they are enclosed; z_+ alone has none, and is refused. Rigorous: every number is a ball.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from packing.catalogue.entry_types import Cosine, Entry
+from packing.errors import BadInput, NotReached
+from packing.optimise import descend
+from packing.types import Float
+from theory.features import law_named
+from theory.losses.expected import engine
+from theory.symmetric.number_fields import Element, Field, read
+from theory.symmetric.points import ball
+
+
+@dataclass(frozen=True, eq=False)
+class Jet:
+    """Value, slopes and second derivatives by the same few parameters, in balls.
+
+    Parameters
+    ----------
+    value : ball
+    slope : tuple of ball
+        By each parameter.
+    curve : tuple of ball
+        Second derivatives (i, j), i <= j, row by row.
+    """
+
+    value: Any
+    slope: tuple[Any, ...]
+    curve: tuple[Any, ...]
+
+    @staticmethod
+    def parameters(values: list[Any]) -> list[Jet]:
+        """The parameters themselves, as jets."""
+        import flint
+
+        p, zero = len(values), flint.arb(0)
+        flat = (zero,) * (p * (p + 1) // 2)
+        return [
+            Jet(x, tuple(flint.arb(int(i == k)) for i in range(p)), flat)
+            for k, x in enumerate(values)
+        ]
+
+    def __add__(self, other: Any) -> Jet:
+        if not isinstance(other, Jet):
+            return Jet(self.value + other, self.slope, self.curve)
+        return Jet(
+            self.value + other.value,
+            tuple([a + b for a, b in zip(self.slope, other.slope, strict=True)]),
+            tuple([a + b for a, b in zip(self.curve, other.curve, strict=True)]),
+        )
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Jet:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Jet:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> Jet:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Jet:
+        v, g = self.value, self.slope
+        if not isinstance(other, Jet):
+            return Jet(
+                v * other, tuple([a * other for a in g]), tuple([a * other for a in self.curve])
+            )
+        w, h = other.value, other.slope
+        curve, k = [], 0
+        for i, (a, b) in enumerate(zip(g, h, strict=True)):
+            for j in range(i, len(g)):
+                curve.append(v * other.curve[k] + w * self.curve[k] + (a * h[j] + b * g[j]))
+                k += 1
+        return Jet(v * w, tuple([v * b + w * a for a, b in zip(g, h, strict=True)]), tuple(curve))
+
+    __rmul__ = __mul__
+
+    def __rtruediv__(self, other: Any) -> Jet:
+        inverse = 1 / self.value
+        square = inverse * inverse
+        return self.chained(other * inverse, -other * square, 2 * other * square * inverse)
+
+    def chained(self, f: Any, df: Any, ddf: Any) -> Jet:
+        """f of this, from the value and derivatives of f on the ball of this value."""
+        g = self.slope
+        curve, k = [], 0
+        for i, a in enumerate(g):
+            for j in range(i, len(g)):
+                curve.append(df * self.curve[k] + ddf * a * g[j])
+                k += 1
+        return Jet(f, tuple([df * a for a in g]), tuple(curve))
+
+    def gradient(self) -> list[Any]:
+        return list(self.slope)
+
+    def hessian(self) -> Any:
+        """Second derivatives as a matrix of balls."""
+        import flint
+
+        p = len(self.slope)
+        rows = [[flint.arb(0)] * p for _ in range(p)]
+        k = 0
+        for i in range(p):
+            for j in range(i, p):
+                rows[i][j] = rows[j][i] = self.curve[k]
+                k += 1
+        return flint.arb_mat(rows)
+
+
+def powers(z: Any, most: int) -> list[Any]:
+    """z_+^q / q! for q = 2 .. most, in a list that starts with two empty places; any numbers."""
+    if isinstance(z, Jet):
+        import flint
+
+        t = z.value
+        on = flint.arb(1) if t > 0 else flint.arb(0) if t < 0 else flint.arb(0.5, 0.5)
+        t = t.nonnegative_part()
+        plain = [on, t]
+        for q in range(2, most + 1):
+            plain.append(plain[-1] * t / q)
+        return [None, None] + [
+            z.chained(plain[q], plain[q - 1], plain[q - 2]) for q in range(2, most + 1)
+        ]
+    t = positive(z)
+    found, power = [None, None], t
+    for q in range(2, most + 1):
+        power = power * t / q
+        found.append(power)
+    return found
+
+
+def positive(z: Any) -> Any:
+    """z_+ of any number.
+
+    Raises
+    ------
+    NotReached
+        If a jet sits at the kink: it has no second derivative there.
+    """
+    if isinstance(z, Jet):
+        if z.value > 0:
+            return z
+        if z.value < 0:
+            return z * 0
+        raise NotReached("a ReLU sits at its kink: the loss has no second derivative there", None)
+    return z.nonnegative_part() if hasattr(z, "nonnegative_part") else max(z, z * 0)
+
+
+def negative(z: Any) -> bool:
+    """Whether a number is surely negative or zero."""
+    value = z.value if isinstance(z, Jet) else z
+    return bool(value <= 0)
+
+
+def choose(m: int, j: int) -> int:
+    return math.comb(m, j)
+
+
+# Loss of one feature that sees others at few different weights; for any kind of number.
+#
+# z = b + u_0 x + sum_l u_l Y_l, x the own feature and Y_l the sum of m_l others. Binary: a sum over
+# how many of each kind are on. Uniform: a sum over vertices of the cube, every other feature of
+# weight u giving S y/u at the vertex "1" and 1 - S - S y/u at "0", y^q standing for tau_+^q / q!
+# (docs/theory.md, section 3.2). With y/2 for z_+^2/2 and the own feature integrated, the vertex
+# x = 1 gives -2 S y^2/u_0 + 2 S (1/u_0 + 1/u_0^2) y^3, the vertex x = 0 the rest.
+#
+# Fractions give exact numbers, balls give balls and jets give slopes and Hessians too: proved.
+
+
+LARGEST = 20_000
+"""Terms of a sum up to which it is made."""
+
+Weights = Sequence[tuple[Any, int]]
+
+
+def binary(own: Any, others: Weights, bias: Any, S: Any) -> Any:
+    """E (x - z_+)^2, a feature that is on having the value 1.
+
+    Parameters
+    ----------
+    own : number
+        u_0.
+    others : sequence of (u_l, m_l)
+    bias, S : number
+
+    Raises
+    ------
+    NotReached
+        If there are more than LARGEST terms, or a jet sits at a kink.
+    """
+    _affordable(others)
+    off, table = 1 - S, [(bias, S * 0 + 1)]
+    for u, m in others:
+        shares = [math.comb(m, j) * S**j * off ** (m - j) for j in range(m + 1)]
+        steps = [u * 0, u]
+        for _ in range(m - 1):
+            steps.append(steps[-1] + u)
+        table = [
+            (z + steps[j] if j else z, weight * shares[j])
+            for z, weight in table
+            for j in range(m + 1)
+        ]
+    total = bias * 0
+    for z, weight in table:
+        low, high = _square(z), positive(z + own)
+        total = total + low * (off * weight) + (high * high - 2 * high + 1) * (S * weight)
+    return total
+
+
+def _square(z: Any) -> Any:
+    """z_+^2, whose derivative is continuous."""
+    return 2 * powers(z, 2)[2]
+
+
+def uniform(own: Any, others: Weights, bias: Any, S: Any) -> Any:
+    """E (x - z_+)^2, a feature that is on being uniform on [0, 1]; arguments as for `binary`.
+
+    Weights must not be 0, and u_0 must be positive; small ones cost digits.
+    """
+    _affordable(others)
+    off, table = 1 - S, [(bias, [S * 0 + 1])]
+    degree = 0
+    for u, m in others:
+        share = S / u
+        shares = [share * 0 + 1]
+        for _ in range(m):
+            shares.append(shares[-1] * share)
+        factors = []  # of j features at the vertex 1, from y^j on
+        for j in range(m + 1):
+            factors.append(
+                [
+                    shares[i + j]
+                    * (math.comb(m, j) * math.comb(m - j, i) * (-1) ** i * off ** (m - j - i))
+                    for i in range(m - j + 1)
+                ]
+            )
+        wider = []
+        steps = [u * 0, u]
+        for _ in range(m - 1):
+            steps.append(steps[-1] + u)
+        for z, weight in table:
+            for j, factor in enumerate(factors):
+                wider.append((z + steps[j] if j else z, _times(weight, factor, j)))
+        table, degree = wider, degree + m
+    one = S / own
+    both = 2 * one + 2 * one / own if not isinstance(one, Jet) else 2 * one + 2 * one * (1 / own)
+    total = S / 3 + bias * 0
+    for z, weight in table:
+        for tau, two, three in ((z + own, -2 * one, both), (z, 2 * off, -both)):
+            if negative(tau):
+                continue
+            power = powers(tau, degree + 3)
+            low = high = None
+            for r, w in enumerate(weight):
+                if w is None:
+                    continue
+                a, b = w * power[r + 2], w * power[r + 3]
+                low = a if low is None else low + a
+                high = b if high is None else high + b
+            total = total + low * two + high * three
+    return total
+
+
+def _times(weight: list[Any], factor: list[Any], shift: int) -> list[Any]:
+    """Product of polynomials in y, the second multiplied by y^shift; None stands for 0."""
+    out: list[Any] = [None] * (len(weight) + len(factor) - 1 + shift)
+    for i, a in enumerate(weight):
+        if a is None:
+            continue
+        for j, b in enumerate(factor):
+            place = i + j + shift
+            out[place] = a * b if out[place] is None else out[place] + a * b
+    return out
+
+
+def _affordable(others: Weights) -> None:
+    terms = math.prod(m + 1 for _, m in others)
+    if terms > LARGEST:
+        raise NotReached(
+            f"a feature of this block can receive {terms} combinations of inputs, more than "
+            f"{LARGEST}: ask theory.loss for numbers",
+            None,
+        )
+
+
+# Descriptions of blocks with several kinds of vectors, some with a free height.
+#
+# An `Orbits` says how many vectors each kind has and what each sees: (kind, cosine, count). A
+# cosine
+# is a number (as `closed_form` reads them) or a tuple of numbers: coefficients of 1, h, h^2, ... in
+# the height h. The makers below put rings of k vectors at height h: (sqrt(1 - h^2) cos, .. sin, h).
+
+
+Number = Cosine | str | Fraction | int
+Seen = tuple[int, "Number | tuple[Number, ...]", int]
+
+
+@dataclass(frozen=True, eq=False)
+class Orbits:
+    """Vectors of several kinds, and which cosines a vector of each kind sees.
+
+    Parameters
+    ----------
+    name : str
+    counts : tuple of int
+        Vectors of each kind.
+    seen : per kind a tuple of (kind, cosine, count)
+        The other vectors; those at cosine 0 may be left out. A cosine that is a tuple holds the
+        coefficients of 1, h, h^2, ...
+    height : (float, float) or None
+        Open interval in which h may lie; None if no cosine depends on h.
+    d : int or None
+        Dimension, where known.
+    labels : tuple of int or None
+        Kind of each vector of the catalogue entry this was made from.
+    """
+
+    name: str
+    counts: tuple[int, ...]
+    seen: tuple[tuple[Seen, ...], ...]
+    height: tuple[float, float] | None = None
+    d: int | None = None
+    labels: tuple[int, ...] | None = None
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts)
+
+
+def orbits_of(block: Entry, parts: Sequence[Sequence[int]] | None = None) -> Orbits:
+    """The kinds of vectors of a catalogue entry.
+
+    Parameters
+    ----------
+    block : Entry
+    parts : sequence of sequences of int, optional
+        Vectors that are to share norm and bias, all of them once; from the rows of cosines if not
+        given. Parts are split until the vectors of each see the same cosines with each part.
+    """
+    colours, n = block.gram.colours, block.n
+    label = [0] * n
+    if parts is not None:
+        if sorted(i for part in parts for i in part) != list(range(n)):
+            raise BadInput(f"parts = {parts} do not hold each of the {n} vectors once")
+        for a, part in enumerate(parts):
+            for i in part:
+                label[i] = a
+    while True:
+        sights = [
+            (label[i], tuple(sorted(Counter(_pairs(i, label, colours)).items()))) for i in range(n)
+        ]
+        kinds = {sight: a for a, sight in enumerate(dict.fromkeys(sights))}
+        if len(kinds) == len(set(label)):
+            break
+        label = [kinds[sight] for sight in sights]
+    seen = [sight for _, sight in kinds]
+    label = [kinds[sight] for sight in sights]
+    names = {old: new for old, new in zip((s[0] for s in kinds), range(len(kinds)), strict=True)}
+    return Orbits(
+        block.name,
+        tuple(label.count(a) for a in range(len(kinds))),
+        tuple(tuple((names[b], block.gram.cosines[c], m) for (b, c), m in row) for row in seen),
+        None,
+        block.d,
+        tuple(label),
+    )
+
+
+def _pairs(i: int, label: list[int], colours: np.ndarray) -> list[tuple[int, int]]:
+    return [(label[j], int(colours[i, j])) for j in range(len(label)) if j != i]
+
+
+def bipyramid(k: int) -> Orbits:
+    """Two opposite apexes over a k-gon: its height is the ratio of the two norms."""
+    ring = tuple((1, c, m) for c, m in _ring(k))
+    return Orbits(f"{k}-gonal bipyramid", (2, k), (((0, -1, 1),), ring), None, 3)
+
+
+def pyramid(k: int) -> Orbits:
+    """An apex and a k-gon at height h; for k = 2 an isosceles triangle in the plane."""
+    ring = tuple((1, _lifted(c, 1), m) for c, m in _ring(k))
+    seen = (((1, (0, 1), k),), ((0, (0, 1), 1), *ring))
+    name = "isosceles triangle" if k == 2 else f"{k}-gonal pyramid"
+    return Orbits(name, (1, k), seen, (-1.0, 1.0), 2 if k == 2 else 3)
+
+
+def prism(k: int, twisted: bool = False) -> Orbits:
+    """Two k-gons at heights h and -h, one turned by half a step if twisted; one kind."""
+    ring = tuple((0, _lifted(c, 1), m) for c, m in _ring(k))
+    name = f"{k}-gonal {'antiprism' if twisted else 'prism'}"
+    return Orbits(name, (2 * k,), ((*ring, *_across(k, twisted, 0)),), (0.0, 1.0), 3)
+
+
+def capped_prism(k: int, twisted: bool = False) -> Orbits:
+    """A prism with an apex above and one below: two kinds and a height."""
+    ring = tuple((1, _lifted(c, 1), m) for c, m in _ring(k))
+    apex = ((0, -1, 1), (1, (0, 1), k), (1, (0, -1), k))
+    other = ((0, (0, 1), 1), (0, (0, -1), 1), *ring, *_across(k, twisted, 1))
+    name = f"capped {k}-gonal {'antiprism' if twisted else 'prism'}"
+    return Orbits(name, (2, 2 * k), (apex, other), (0.0, 1.0), 3)
+
+
+def _across(k: int, twisted: bool, kind: int) -> tuple[Seen, ...]:
+    found: Counter[str] = Counter()
+    for j in range(k):
+        step = 2 * j + 1 if twisted else 2 * j
+        found[_turn(min(step, 2 * k - step), 2 * k)] += 1
+    return tuple((kind, _lifted(c, -1), m) for c, m in found.items())
+
+
+def _ring(k: int) -> tuple[tuple[str, int], ...]:
+    """Cosines in a k-gon with multiplicities."""
+    if k < 2:
+        raise BadInput(f"k = {k}: give the number of sides, at least 2")
+    return tuple((_turn(2 * j, 2 * k), 1 if 2 * j == k else 2) for j in range(1, k // 2 + 1))
+
+
+def _turn(step: int, whole: int) -> str:
+    """cos(2 pi step/whole), rational ones written out."""
+    plain = {(0, 1): "1", (1, 2): "-1", (1, 4): "0", (1, 3): "-1/2", (1, 6): "1/2"}
+    q = Fraction(step, whole)
+    text = plain.get((q.numerator, q.denominator))
+    return text or f"cos({2 * q.numerator}*pi/{q.denominator})"
+
+
+def _lifted(c: str, sign: int) -> tuple[Number, ...]:
+    """(1 - h^2) c + sign h^2."""
+    return c, 0, f"{sign} - ({c})"
+
+
+# Blocks with several kinds of vectors: a norm and a bias for each, and perhaps a free height.
+#
+# A vector of kind a with norm r_a receives z = b_a + r_a^2 x + sum r_a r_b c x_j. Its loss needs
+# only
+# the weights u = r_a r_b c and how many features share each (`sums`); the block's loss is the sum
+# over kinds. Exact for fractions (binary; uniform with rational cosines), balls for balls. The
+# least
+# loss is found numerically and then proved to be attained at a stationary point (`settled`).
+
+
+Cosines = tuple[tuple[int, tuple[Element, ...], int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class OrbitForm:
+    """The loss of a block as a function of the norms and biases of its kinds, and of its height.
+
+    Losses are of the whole block. Directions move with the height alone, so a minimum is an upper
+    bound on what these features need.
+
+    Parameters
+    ----------
+    shape : Orbits
+    law : str
+        ``binary`` and ``uniform`` are exact; for others every answer is numerical.
+    field : Field
+        Where the coefficients of the cosines lie.
+    seen : per kind a tuple of (kind, coefficients in h, count)
+        Cosines that are not identically 0.
+    """
+
+    shape: Orbits
+    law: str
+    field: Field
+    seen: tuple[Cosines, ...]
+
+    @property
+    def name(self) -> str:
+        return self.shape.name
+
+    @property
+    def n(self) -> int:
+        return self.shape.n
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return self.shape.counts
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a height to choose."""
+        return self.shape.height is not None
+
+    def loss(self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any = None) -> Any:
+        """Expected loss of the whole block.
+
+        Parameters
+        ----------
+        norms, biases : one number per kind
+            Lengths r_a >= 0 (not squared) and biases.
+        S : number
+            Chance that a feature is on, in [0, 1].
+        height : number, optional
+            h, where the shape has one.
+
+        Returns
+        -------
+        sympy expression, ball or float
+            Fractions and whole numbers give an exact expression (binary; uniform with rational
+            cosines), balls a ball, floats a float with relative error below 1e-13 (laws without an
+            exact form: 1e-7).
+
+        Raises
+        ------
+        BadInput
+            If a number is missing or out of range.
+        NotReached
+            If a feature can receive too many different sums.
+        """
+        import flint
+
+        given = [*norms, *biases, S, *([] if height is None else [height])]
+        self._check(norms, biases, S, height)
+        if self.law not in ("binary", "uniform"):
+            return float(numerical(self, norms, biases, float(S), height))
+        if all(isinstance(x, (Fraction, int)) for x in given):
+            found = self._exact(norms, biases, Fraction(S), height)
+            if found is not None:
+                return found
+        bits = flint.ctx.prec if any(isinstance(x, flint.arb) for x in given) else 0
+        precision = max(bits, 128)
+        for _ in range(6):
+            with flint.ctx.workprec(precision if self.law == "binary" else precision + 8 * self.n):
+                at = [ball(x) for x in (*norms, *biases)]
+                h = None if height is None else ball(height)
+                value = self.total(at[: len(norms)], at[len(norms) :], ball(S), h)
+            if bits or value.rel_accuracy_bits() > 50:
+                break
+            precision *= 2
+        return value if bits else float(value.mid())
+
+    def _check(self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any) -> None:
+        import flint
+
+        kinds = len(self.counts)
+        if len(norms) != kinds or len(biases) != kinds:
+            raise BadInput(
+                f"{len(norms)} norms and {len(biases)} biases: {self.name} has {kinds} kinds of "
+                "vectors, give one of each per kind"
+            )
+        for x in (*norms, *biases, S, *([] if height is None else [height])):
+            if not isinstance(x, (numbers.Real, flint.arb)):
+                raise BadInput(f"{x!r} is no real number: give a float, a Fraction or a ball")
+        if any(x < 0 for x in norms):
+            raise BadInput(f"norms = {list(norms)}: a length is not negative")
+        if isinstance(S, numbers.Real) and not 0 <= float(S) <= 1:
+            raise BadInput(
+                f"S = {S} is not a probability: give the chance that a feature is on, in [0, 1]; "
+                "Elhage et al.'s sparsity is 1 - S"
+            )
+        if self.shape.height is None:
+            if height is not None:
+                raise BadInput(f"{self.name} has no free height: leave it out")
+            return
+        low, high = self.shape.height
+        if height is None or not low <= float(_middle(height)) <= high:
+            raise BadInput(f"height = {height}: {self.name} needs one in ({low:g}, {high:g})")
+
+    def total(self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any) -> Any:
+        """The loss from balls or jets, at the working precision."""
+        return self._sum(norms, biases, S, height, self.field.ball, self.law)
+
+    def _sum(
+        self,
+        norms: Sequence[Any],
+        biases: Sequence[Any],
+        S: Any,
+        height: Any,
+        number: Any,
+        law: str,
+    ) -> Any:
+        one = binary if law == "binary" else uniform
+        total = None
+        for a, many in enumerate(self.counts):
+            r, b = norms[a], biases[a]
+            weights = []
+            for other, coefficients, m in self.seen[a]:
+                c: Any = number(coefficients[-1])
+                for element in reversed(coefficients[:-1]):
+                    c = c * height + number(element)
+                weights.append((r * norms[other] * c, m))
+            if law == "uniform":
+                weights = [(u, m) for u, m in weights if not _zero(u)]
+                if _zero(r):
+                    part = S / 3 - S * _plus(b) + _plus(b) * _plus(b)
+                    total = part * many if total is None else total + part * many
+                    continue
+            part = one(r * r, weights, b, S) * many
+            total = part if total is None else total + part
+        return total
+
+    def _exact(self, norms: Sequence[Any], biases: Sequence[Any], S: Fraction, height: Any) -> Any:
+        h = Fraction(0 if height is None else height)
+        rs, bs = [Fraction(r) for r in norms], [Fraction(b) for b in biases]
+        if self.field.degree > 1:
+            if self.law != "binary":
+                return None
+            from theory.symmetric.number_fields import Exact
+
+            made = [Exact(self.field, self.field.element(x)) for x in (*rs, *bs, h)]
+            k = len(rs)
+            value = self._sum(
+                made[:k], made[k : 2 * k], S, made[-1], lambda c: Exact(self.field, c), "binary"
+            )
+            return self.field.expression(value.element)
+        import sympy
+
+        value = self._sum(rs, bs, S, h, lambda c: c[0], self.law)
+        return sympy.Rational(value.numerator, value.denominator)
+
+    def minimum(self, S: Fraction | float, digits: int = 15, seed: int = 0) -> OrbitMinimum:
+        """The least loss found over all norms, biases and the height.
+
+        Parameters
+        ----------
+        S : Fraction or float
+            In [0, 1], taken as the number it is.
+        digits : int
+            Correct digits of the loss after its leading one.
+        seed : int
+            Of the starts.
+
+        Returns
+        -------
+        OrbitMinimum
+            Its ``known`` says what is proved: as a rule that the loss is attained, at a stationary
+            point of the shape (Krawczyk's test in balls); that nothing lies lower is numerical.
+        """
+
+        self._check([1] * len(self.counts), [0] * len(self.counts), S, self.middle)
+        if not isinstance(digits, int) or digits < 1:
+            raise BadInput(f"digits = {digits!r}: give a positive whole number")
+        if S == 0 or (S == 1 and self.law == "binary"):
+            return self._constant(Fraction(S))
+        return minimum(self, Fraction(S), digits, seed)
+
+    def _constant(self, S: Fraction) -> OrbitMinimum:
+        """Where inputs never vary biases alone reproduce them."""
+        import flint
+
+        k = len(self.counts)
+        norms, biases = (flint.arb(1 - S.numerator),) * k, (flint.arb(S.numerator),) * k
+        h = None if self.middle is None else flint.arb(self.middle)
+        known = "exact: inputs that never vary are reproduced by biases alone"
+        return OrbitMinimum(S, norms, biases, h, flint.arb(0), True, False, 0, 0, known)
+
+    @property
+    def middle(self) -> float | None:
+        """The middle of the heights allowed."""
+        return None if self.shape.height is None else sum(self.shape.height) / 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class OrbitMinimum:
+    """The least loss found of a block with several kinds of vectors, at one S.
+
+    Parameters
+    ----------
+    S : Fraction
+    norms, biases : tuple of ball
+        Lengths and biases per kind.
+    height : ball or None
+    loss : ball
+        Of the whole block; the block attains it, so it bounds its least loss from above.
+    stationary : bool
+        Proved: the balls hold a point at which all slopes vanish.
+    local : bool
+        Proved: there the Hessian is positive definite, so it is a local minimum within the shape.
+    hits, starts : int
+        Starts that came to this loss, of how many.
+    known : str
+        What is rigorous and what is numerical, as a sentence.
+    """
+
+    S: Fraction
+    norms: tuple[Any, ...]
+    biases: tuple[Any, ...]
+    height: Any
+    loss: Any
+    stationary: bool
+    local: bool
+    hits: int
+    starts: int
+    known: str
+
+
+def _middle(x: Any) -> Any:
+    return x.mid() if hasattr(x, "mid") else x
+
+
+def _zero(u: Any) -> bool:
+    value = getattr(u, "value", u)
+    return bool(value == 0)
+
+
+def _plus(b: Any) -> Any:
+
+    return positive(b)
+
+
+# The least loss of a block with several kinds of vectors: found by descent, proved in balls.
+#
+# Descents from many starts find the point; Newton's method in balls sharpens it; Krawczyk's
+# operator
+# K(X) = m - Y g(m) + (I - Y H(X)) (X - m), Y about the inverse Hessian, proves it: if K(X) lies
+# inside X there is exactly one point in X with gradient 0 (Moore, Kearfott and Cloud 2009, chapter
+# 8). H(X) encloses the Hessian on all of X, so with the binary law no ReLU with a kink in the slope
+# changes sides in X, and with the uniform law no kink is overlooked. That no other minimum is lower
+# is numerical.
+
+
+STARTS = 32
+"""Starts of the search for the least loss."""
+
+SMALLEST = 1e-5
+"""Norms below this, and heights as near to an end, are taken to lie on the border of the shape."""
+
+PROVED = (
+    "rigorous: the block attains this loss, at a stationary point of its shape that is proved to "
+    "exist; numerical: that nothing lies lower"
+)
+BOUND = (
+    "rigorous: the block attains this loss; numerical: that it is stationary and nothing lies lower"
+)
+NUMBERS = "numerical: this law has no exact form"
+
+
+def minimum(form: OrbitForm, S: Fraction, digits: int, seed: int) -> OrbitMinimum:
+    """See `OrbitForm.minimum`."""
+    import flint
+
+    k = len(form.counts)
+    at, value, hits = found(form, float(S), seed)
+    at[:k] = np.where(at[:k] < SMALLEST, 0.0, at[:k])
+    if form.law not in ("binary", "uniform"):
+        balls = [flint.arb(float(x)) for x in at]
+        h = balls[-1] if form.free else None
+        norms, biases = tuple(balls[:k]), tuple(balls[k : 2 * k])
+        return OrbitMinimum(
+            S, norms, biases, h, flint.arb(value), False, False, hits, STARTS, NUMBERS
+        )
+    bits = 96 + round(3.33 * digits) + (16 * form.n if form.law == "uniform" else 0)
+    proof: tuple[list[Any], Any, bool] | None = None
+    for _ in range(4):
+        with flint.ctx.workprec(bits):
+            proof = krawczyk(form, S, at) if _inside(form, at) else None
+            if proof is None:
+                balls, local = [ball(float(x)) for x in at], False
+                h = balls[-1] if form.free else None
+                loss = form.total(balls[:k], balls[k : 2 * k], ball(S), h)
+            else:
+                balls, loss, local = proof
+        if proof is not None and loss.rel_accuracy_bits() >= 3.33 * digits:
+            break
+        if proof is None and loss.rel_accuracy_bits() > 50 and bits > 400:
+            break
+        bits *= 2
+    return OrbitMinimum(
+        S,
+        tuple(balls[:k]),
+        tuple(balls[k : 2 * k]),
+        balls[-1] if form.free else None,
+        loss,
+        proof is not None,
+        local,
+        hits,
+        STARTS,
+        PROVED if proof is not None else BOUND,
+    )
+
+
+def _inside(form: OrbitForm, at: Float) -> bool:
+    """Whether the point lies off the border: no norm is 0, the height at neither end."""
+    if np.min(at[: len(form.counts)]) < SMALLEST:
+        return False
+    low, high = form.shape.height or (-np.inf, np.inf)
+    return not form.free or bool(low + SMALLEST < at[-1] < high - SMALLEST)
+
+
+def jet(form: OrbitForm, S: Fraction, values: Sequence[Any]) -> Jet:
+    """Loss, gradient and Hessian by norms, biases and height on a box of balls."""
+    k = len(form.counts)
+    made = Jet.parameters(list(values))
+    found = form.total(made[:k], made[k : 2 * k], ball(S), made[-1] if form.free else None)
+    assert isinstance(found, Jet)
+    return found
+
+
+def krawczyk(form: OrbitForm, S: Fraction, at: Float) -> tuple[list[Any], Any, bool] | None:
+    """Balls that hold one stationary point, the loss there, and whether it is a local minimum.
+
+    At the working precision; None where the test does not succeed near ``at``.
+    """
+    import flint
+
+    bits = flint.ctx.prec
+    middle = [ball(float(x)) for x in at]
+    p = len(middle)
+    try:
+        for _ in range(14):
+            here = jet(form, S, middle)
+            step = here.hessian().mid().solve(flint.arb_mat([[g.mid()] for g in here.gradient()]))
+            middle = [(m - step[i, 0]).mid() for i, m in enumerate(middle)]
+            if max(abs(float(middle[i].mid()) - at[i]) for i in range(p)) > 1e-3:
+                return None
+            if all(abs(step[i, 0]) < flint.arb(2) ** (-(3 * bits) // 4) for i in range(p)):
+                break
+        here = jet(form, S, middle)
+        inverse = here.hessian().mid().inv().mid()
+        start = inverse * flint.arb_mat([[g] for g in here.gradient()])
+        reach = max(abs(start[i, 0]).upper() for i in range(p))
+        radius = (reach * 1024).max(flint.arb(2) ** (-(5 * bits) // 8))
+        box = [m + flint.arb(0, radius) for m in middle]
+        around = jet(form, S, box).hessian()
+    except (ZeroDivisionError, NotReached):
+        return None
+    one = flint.arb_mat([[int(i == j) for j in range(p)] for i in range(p)])
+    spread = flint.arb_mat([[flint.arb(0, radius)] for _ in range(p)])
+    shift = (one - inverse * around) * spread - start
+    if not all(abs(shift[i, 0]) < radius for i in range(p)):
+        return None
+    g = here.gradient()
+    loss = here.value
+    for i in range(p):
+        loss += g[i] * shift[i, 0]
+        for j in range(p):
+            loss += around[i, j] * shift[i, 0] * shift[j, 0] / 2
+    return [m + shift[i, 0] for i, m in enumerate(middle)], loss, _positive(around)
+
+
+def _positive(H: Any) -> bool:
+    """Whether every symmetric matrix in H is positive definite: all pivots are."""
+    p = H.nrows()
+    rows = [[H[i, j] for j in range(p)] for i in range(p)]
+    for i in range(p):
+        if not rows[i][i] > 0:
+            return False
+        for r in range(i + 1, p):
+            factor = rows[r][i] / rows[i][i]
+            for c in range(i, p):
+                rows[r][c] = rows[r][c] - factor * rows[i][c]
+    return True
+
+
+# --- floats -------------------------------------------------------------------------------------
+
+
+def numerical(
+    form: OrbitForm, norms: Sequence[Any], biases: Sequence[Any], S: float, height: Any
+) -> float:
+    """The loss by the engines of `theory.loss`; numerical."""
+    at = [float(x) for x in (*norms, *biases, *([] if height is None else [height]))]
+    return float(objective(form, S)(np.array([at]))[0][0])
+
+
+def objective(form: OrbitForm, S: float) -> Callable[[Float], tuple[Float, Float]]:
+    """Loss and gradient of many points at once: rows (r_1 .., b_1 .., h), in floats."""
+    k = len(form.counts)
+    width = 1 + max(sum(m for _, _, m in row) for row in form.seen)
+    if width > 1024:
+        raise BadInput(f"{width} features are too many for numbers: at most 1024")
+    cosines = [
+        [(b, [float(form.field.ball(x).mid()) for x in c], m) for b, c, m in row]
+        for row in form.seen
+    ]
+    law = law_named(form.law)
+
+    def value(points: Float) -> tuple[Float, Float]:
+        count = len(points)
+        total, slope = np.zeros(count), np.zeros_like(points)
+        h = points[:, -1] if form.free else np.zeros(count)
+        for a, many in enumerate(form.counts):
+            r = points[:, a]
+            c = [np.polynomial.polynomial.polyval(h, q) for _, q, _ in cosines[a]]
+            A = np.zeros((count, width))
+            A[:, 0] = r * r
+            place = 1
+            for (b, _, m), x in zip(cosines[a], c, strict=True):
+                A[:, place : place + m] = (r * points[:, b] * x)[:, None]
+                place += m
+            answer = engine(
+                A,
+                points[:, k + a].copy(),
+                np.zeros(count, dtype=int),
+                np.full((count, width), S),
+                law,
+                gradient=True,
+                bounds=False,
+                rtol=1e-8,
+            )[1]
+            assert answer.dA is not None and answer.db is not None
+            total += many * answer.value
+            slope[:, k + a] += many * answer.db
+            slope[:, a] += 2.0 * many * r * answer.dA[:, 0]
+            place = 1
+            for (b, q, m), x in zip(cosines[a], c, strict=True):
+                by = many * answer.dA[:, place : place + m].sum(axis=1)
+                place += m
+                slope[:, a] += by * points[:, b] * x
+                slope[:, b] += by * r * x
+                if len(q) > 1:
+                    dq = np.polynomial.polynomial.polyder(q)
+                    slope[:, -1] += by * r * points[:, b] * np.polynomial.polynomial.polyval(h, dq)
+        return total, slope
+
+    return value
+
+
+def found(form: OrbitForm, S: float, seed: int) -> tuple[Float, float, int]:
+    """The point of least loss found, that loss, and how many starts came to it."""
+    k = len(form.counts)
+    rng = np.random.default_rng([seed, form.n, k])
+    value = objective(form, S)
+    low, high = form.shape.height or (0.0, 0.0)
+
+    def unfolded(free: Float) -> Float:
+        """Norms are squares and the height moves on a circle: no border is left."""
+        out = free.copy()
+        out[:, :k] = free[:, :k] ** 2
+        if form.free:
+            out[:, -1] = low + (high - low) * 0.5 * (1.0 + np.sin(free[:, -1]))
+        return out
+
+    def rough(free: Float, index: object) -> tuple[Float, Float]:
+        loss, slope = value(unfolded(free))
+        slope = slope.copy()
+        slope[:, :k] *= 2.0 * free[:, :k]
+        if form.free:
+            slope[:, -1] *= (high - low) * 0.5 * np.cos(free[:, -1])
+        return loss, slope
+
+    mean = law_named(form.law).mean * S
+    free = np.empty((STARTS, 2 * k + form.free))
+    norms = rng.uniform(0.3, 1.2, size=(STARTS, k))
+    norms[::3] = norms[::3, :1]  # a third begin with one norm
+    free[:, :k] = np.sqrt(norms)
+    free[:, k : 2 * k] = rng.choice([-0.3, -0.1, 0.0, mean, S * S / 2.0], size=(STARTS, 1))
+    free[:, k : 2 * k] += 0.05 * rng.normal(size=(STARTS, k))
+    if form.free:
+        free[:, -1] = rng.uniform(-1.4, 1.4, size=STARTS)
+    ends, losses = descend(rough, free, 60, tolerance=1e-6)
+    best = np.argsort(losses, kind="stable")[: STARTS // 3]
+    ends[best], losses[best] = descend(rough, ends[best], 600, tolerance=1e-15)
+    first = int(np.argmin(losses))
+    hits = int(np.sum(losses <= losses[first] * (1.0 + 1e-6)))
+    return unfolded(ends[first : first + 1])[0], float(losses[first]), hits
+
+
+# From a catalogue entry or a description to the form of a block with several kinds of vectors.
+#
+# A description must not contradict itself: counts fit into the block, the pairs between two
+# kinds are
+# as many seen from either side, and cosines stay in [-1, 1] at the ends and the middle of the
+# heights. Whether some vectors have these cosines is not checked: it is for who describes them.
+
+
+def orbit_form(
+    block: Entry | str | Orbits,
+    law: str = "binary",
+    parts: Sequence[Sequence[int]] | None = None,
+) -> OrbitForm:
+    """The loss of a block whose vectors are of several kinds, each with its own norm and bias.
+
+    Parameters
+    ----------
+    block : Entry, str or Orbits
+        A catalogue entry, its name, or a description (`theory.symmetric.orbits`).
+    law : str
+        Name of a law of `theory.features`.
+    parts : sequence of sequences of int, optional
+        For an entry: which vectors share norm and bias. Their kinds of rows if not given; always
+        split until the vectors of a part see the same cosines with every part.
+
+    Returns
+    -------
+    OrbitForm
+
+    Raises
+    ------
+    BadInput
+        If the description contradicts itself, or a cosine cannot be read.
+    """
+    law_named(law)
+    if isinstance(block, str):
+        from packing.catalogue import entry
+
+        block = entry(block)
+    if isinstance(block, Entry):
+        block = orbits_of(block, parts)
+    elif parts is not None:
+        raise BadInput("parts are for catalogue entries: a description has its kinds already")
+    texts, places = [], []
+    for a, row in enumerate(block.seen):
+        for b, cosine, m in row:
+            several = cosine if isinstance(cosine, tuple) else (cosine,)
+            if len(several) > 1 and block.height is None:
+                raise BadInput(f"a cosine of {block.name} depends on h: give height = (low, high)")
+            texts += [c.text if isinstance(c, Cosine) else str(c) for c in several]
+            places.append((a, b, len(several), m))
+    field, elements = read(texts)
+    seen: list[list[tuple[int, tuple[Element, ...], int]]] = [[] for _ in block.counts]
+    used = 0
+    for a, b, length, m in places:
+        coefficients = tuple(elements[used : used + length])
+        used += length
+        while len(coefficients) > 1 and not any(coefficients[-1]):
+            coefficients = coefficients[:-1]
+        if len(coefficients) > 1 or any(coefficients[0]):
+            seen[a].append((b, coefficients, m))
+    form = OrbitForm(block, law, field, tuple(tuple(row) for row in seen))
+    _consistent(form)
+    return form
+
+
+def _consistent(form: OrbitForm) -> None:
+    """Counts are whole, fit into the block, agree from both sides, and cosines lie in [-1, 1]."""
+    import flint
+
+    counts, kinds = form.counts, len(form.counts)
+    name = form.name
+    if len(form.shape.seen) != kinds or any(not isinstance(k, int) or k < 1 for k in counts):
+        raise BadInput(f"counts = {counts}: give a positive count and a row per kind of vector")
+    pairs: dict[tuple[int, int, tuple[Element, ...]], int] = {}
+    for a, row in enumerate(form.seen):
+        if any(not 0 <= b < kinds or not isinstance(m, int) or m < 1 for b, _, m in row):
+            raise BadInput(f"a row of {name} names a kind or a count that does not exist")
+        for b in range(kinds):
+            if sum(m for k, _, m in row if k == b) > counts[b] - (a == b):
+                raise BadInput(
+                    f"kind {a} of {name} sees more of kind {b} than the {counts[b]} there are"
+                )
+        for b, c, m in row:
+            pairs[a, b, c] = pairs.get((a, b, c), 0) + m
+    for (a, b, c), m in pairs.items():
+        if counts[a] * m != counts[b] * pairs.get((b, a, c), 0):
+            raise BadInput(
+                f"{name}: {counts[a]} x {m} pairs seen from kind {a} are "
+                f"{counts[b]} x {pairs.get((b, a, c), 0)} seen from kind {b}: they must be equal"
+            )
+    low, high = form.shape.height or (0.0, 0.0)
+    if not low <= high:
+        raise BadInput(f"height = ({low}, {high}): give an interval")
+    with flint.ctx.workprec(128):
+        for h in (low, (low + high) / 2, high):
+            for row in form.seen:
+                for _, c, _ in row:
+                    value = flint.arb_poly([form.field.ball(x) for x in c])(flint.arb(h))
+                    if abs(value) > 1:
+                        raise BadInput(
+                            f"a cosine of {name} is {float(value.mid()):g} at h = {h:g}: "
+                            "cosines lie in [-1, 1]"
+                        )

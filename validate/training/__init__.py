@@ -1,0 +1,1 @@
+"""Training: trainer, engines (PyTorch, numba, CUDA), and whether they train alike."""

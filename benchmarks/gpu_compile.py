@@ -93,8 +93,7 @@ def assembled(ptx: str, ptxas: str) -> list[str]:
     said = done.stderr + done.stdout
     wanted = (r"Used (\d+) registers", r"(\d+) bytes stack", r"(\d+) bytes spill stores")
     shared = re.search(r"(\d+) bytes smem", said)
-    return [*(re.search(w, said)[1] for w in wanted), shared[1] if shared else "0"]  # type:
-    ignore[index]
+    return [*(re.search(w, said)[1] for w in wanted), shared[1] if shared else "0"]  # type: ignore[index]
 
 
 def main() -> int:

@@ -111,10 +111,8 @@ def search(rows: list[str], quick: bool) -> None:
         plain, reached = timed(naive)
         all_starts = plain * answer.starts / starts  # type: ignore[attr-defined]
         rows.append(
-            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.1f} s, "  # type:
-            ignore[attr-defined]
-            f"{answer.starts} starts | scipy L-BFGS-B, {starts} starts: {plain:.1f} s, loss "  #
-            type: ignore[attr-defined]
+            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.1f} s, "  # type: ignore[attr-defined]
+            f"{answer.starts} starts | scipy L-BFGS-B, {starts} starts: {plain:.1f} s, loss "  # type: ignore[attr-defined]
             f"{100 * (float(reached) / best - 1):.1f} % above | {all_starts / seconds:.0f} times "
             "faster at as many starts |"
         )
@@ -122,10 +120,8 @@ def search(rows: list[str], quick: bool) -> None:
     for n, d, law, S in large:
         seconds, answer = timed(lambda n=n, d=d, law=law, S=S: optimum(Features.of(n, S, law), d))
         rows.append(
-            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.0f} s | gradient "  #
-            type: ignore[attr-defined]
-            f"{answer.gradient_norm:.0e} | reached by {answer.hits} of {answer.starts} starts |"  #
-            type: ignore[attr-defined]
+            f"| optimum ({n}, {d}) {law}, S = {S}: {answer.name} | {seconds:.0f} s | gradient "  # type: ignore[attr-defined]
+            f"{answer.gradient_norm:.0e} | reached by {answer.hits} of {answer.starts} starts |"  # type: ignore[attr-defined]
         )
 
 

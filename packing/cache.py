@@ -142,8 +142,7 @@ def decode(value: Any) -> Any:
         return kind
     if not dataclasses.is_dataclass(kind):
         raise ValueError(f"{name} is not a dataclass")
-    return kind(**{key: decode(item) for key, item in value["fields"].items()})  # type:
-    ignore[operator]
+    return kind(**{key: decode(item) for key, item in value["fields"].items()})  # type: ignore[operator]
 
 
 def _path(question: Mapping[str, Any]) -> Path | None:

@@ -960,8 +960,7 @@ def _legend(figure: Figure, pairs: Int, loose: Sequence[int], d: int, lines: boo
     entries = [Line2D([], [], **marks, **blue, label=words)]  # type: ignore[arg-type]
     if loose:
         open_ = {"mfc": "white" if d <= 3 else "none", "mec": RATTLER, "mew": 1.6}
-        entries.append(Line2D([], [], **marks, **open_, label=_several(len(loose), "rattler")))  #
-        type: ignore[arg - type]
+        entries.append(Line2D([], [], **marks, **open_, label=_several(len(loose), "rattler")))  # type: ignore[arg-type]
     if len(pairs):
         ink = NEAR if d <= 3 else EDGE
         entries.append(Line2D([], [], color=ink, lw=1.5, label=_several(len(pairs), "contact")))

@@ -159,8 +159,7 @@ def _kissing(vectors: Float) -> Float:
 
 def _unit(rows: object) -> Float:
     """Rows, each scaled to length 1, as columns (d, n) in coordinates of their own span."""
-    X = np.array(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.float64)  # type:
-    ignore[call - overload]
+    X = np.array(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.float64)  # type: ignore[call-overload]
     X = X / np.linalg.norm(X, axis=1, keepdims=True)
     values, axes = np.linalg.eigh(X.T @ X)
     return np.ascontiguousarray((X @ axes[:, values > 1e-9 * values[-1]]).T)

@@ -336,8 +336,7 @@ def test_simplex_bound_in_four_dimensions() -> None:
         assert 2 * math.pi * (3 * end - math.pi) / volume == pytest.approx(n, rel=1e-6)
     assert boroczky(26, 4).value < 0.5 < boroczky(27, 4).value  # type: ignore[union-attr]
     exact = cosine_above("(1+sqrt(5))/4")
-    assert 0 <= exact - Fraction(boroczky(120, 4).value) < Fraction(1, 10**14)  # type:
-    ignore[union - attr]
+    assert 0 <= exact - Fraction(boroczky(120, 4).value) < Fraction(1, 10**14)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 13, 100])

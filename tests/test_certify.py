@@ -90,8 +90,7 @@ def test_a_negative_bound_turns_the_inequality_round():
 def test_one_changed_integer_fails():
     found = certify(icosahedron())
     rows = [list(row) for row in found.integers]
-    contact = max(range(1, 12), key=lambda j: sum(a * b for a, b in zip(rows[0], rows[j])))  # noqa:
-    B905
+    contact = max(range(1, 12), key=lambda j: sum(a * b for a, b in zip(rows[0], rows[j])))  # noqa: B905
     for k in range(3):
         changed = [list(row) for row in rows]
         step = rows[contact][k] - rows[0][k]

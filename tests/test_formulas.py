@@ -114,8 +114,7 @@ def test_the_uniform_minimum_lies_on_the_piece_that_is_printed() -> None:
     assert len(printed.text.splitlines()) == 2
     line = printed.text.splitlines()[1]
     F1, F2, equation = (
-        read(re.search(rf"{key} (.*?)(?:, |$)", line).group(1).removesuffix(" = 0"))  # type:
-        ignore[union-attr]
+        read(re.search(rf"{key} (.*?)(?:, |$)", line).group(1).removesuffix(" = 0"))  # type: ignore[union-attr]
         for key in ("F1 =", "F2 =", "stationary where")
     )
     found = form.minimum(Fraction(1, 10), digits=20)
@@ -132,8 +131,7 @@ def test_several_kinds_are_printed_with_what_is_known() -> None:
     printed = formula_text(form, S=Fraction(1, 10), digits=20)
     assert "numerical: that nothing lies lower" in printed.text
     found = form.minimum(Fraction(1, 10), digits=20)
-    low, high = bounds(re.search(r"loss = (\[.*?\])", printed.enclosure).group(1))  # type:
-    ignore[union-attr]
+    low, high = bounds(re.search(r"loss = (\[.*?\])", printed.enclosure).group(1))  # type: ignore[union-attr]
     assert float(low) <= float(found.loss.mid()) <= float(high) and high - low < Fraction(1, 10**20)
     assert "r_{0}" in printed.latex and "h = " in printed.latex
 

@@ -73,8 +73,7 @@ def moved(X: Float, V: Float, t: mpmath.mpf) -> list[list[mpmath.mpf]]:
     for x, v in zip(X.tolist(), V.tolist(), strict=True):
         speed = mpmath.sqrt(sum(mpmath.mpf(a) ** 2 for a in v))
         rows.append(
-            [mpmath.cos(speed * t) * a + mpmath.sin(speed * t) / speed * b for a, b in zip(x, v)]  #
-            noqa: B905
+            [mpmath.cos(speed * t) * a + mpmath.sin(speed * t) / speed * b for a, b in zip(x, v)]  # noqa: B905
         )
     return rows
 

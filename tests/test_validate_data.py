@@ -149,8 +149,7 @@ def test_rows_of_each_batch_are_binomial() -> None:
     form = form_of(setting, recipe, "cpu")
     assert form.kind == "rows"
     feed = Feed([Run(setting, recipe, 5)], form, torch.device("cpu"))
-    active = torch.cat([512 - feed.draw().off[0] for _ in range(40)]).double().numpy()  # type:
-    ignore[index]
+    active = torch.cat([512 - feed.draw().off[0] for _ in range(40)]).double().numpy()  # type: ignore[index]
     p = 1.0 - 0.99**12
     assert np.mean(active) == pytest.approx(512 * p, abs=FIVE * math.sqrt(512 * p / len(active)))
     variance = 512 * p * (1.0 - p)

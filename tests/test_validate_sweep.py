@@ -482,8 +482,7 @@ def test_clusters_that_would_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def refusal(**how: Any) -> str:
         local = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": None}
-        with LocalCluster(processes=False, silence_logs=50, **local, **how) as cluster:  # type:
-        ignore[no-untyped-call]
+        with LocalCluster(processes=False, silence_logs=50, **local, **how) as cluster:  # type: ignore[no-untyped-call]
             try:
                 with carried(f"dask:{cluster.scheduler_address}") as carrier:
                     return f"{carrier and carrier.jobs} jobs"

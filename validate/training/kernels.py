@@ -272,7 +272,7 @@ def uniform(typing: Any, state: Any, like: Any) -> Any:
 
 @intrinsic
 def chosen(typing: Any, word: Any, keep: Any, other: Any, where: Any, table: Any) -> Any:
-    """The value that a random word chooses from an alias table (`validate.training.numba_engine`)."""
+    """The value that a random word chooses from an alias table (`numba_engine`)."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         word_, *arrays, number = given

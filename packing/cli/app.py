@@ -9,7 +9,6 @@ import ast
 import importlib.util
 import inspect
 import json
-import math
 import os
 import re
 import signal
@@ -26,6 +25,8 @@ import click
 from packing import __version__
 from packing.errors import BadInput, NotReached
 from packing.files import remove_unfinished
+from packing.results import Result, Table
+from packing.results import plain as plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -55,19 +56,20 @@ def fail(message: str, code: int) -> int:
 # Answers: standard output.
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON can hold it: arrays as lists, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    raise TypeError(f"{type(value).__name__} has no place in a JSON answer")
+def show(result: Result, as_json: bool) -> None:
+    """Print a result: one JSON object, or its facts and tables for people."""
+
+    def tables(_: dict[str, Any]) -> Iterator[RenderableType]:
+        yield facts(result._facts())
+        for table in result._tables():
+            yield table_of(table)
+
+    emit(result.to_dict(), as_json, tables)
+
+
+def table_of(table: Table) -> RenderableType:
+    """A table as `grid` draws it."""
+    return grid(table.title, table.columns, table.shown(), words=table.words)
 
 
 def emit(

@@ -10,10 +10,10 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from packing.cli.app import console, grid, plain
+from packing.cli.app import console, grid
 from packing.errors import BadInput
+from packing.results import Cell, Table
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "text": (".txt",),
@@ -23,11 +23,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "latex": (".tex",),
 }
 """The formats, and the endings of files that hold them."""
-
-DIGITS = 10
-"""Significant digits shown to people, unless a column asks for another number."""
-
-Cell = Any  # a number, a text, a flag or None
 
 
 def render(
@@ -67,26 +62,16 @@ def render(
         twice.
     """
     check_format(format)
-    if len(set(columns)) < len(columns):
-        raise BadInput(f"columns = {', '.join(columns)}: give every column a name of its own")
-    values = [[plain(cell) for cell in row] for row in rows]
-    for i, row in enumerate(values):
-        if len(row) != len(columns):
-            raise BadInput(f"row {i} has {len(row)} cells: give {len(columns)}, one per column")
+    table = Table(title, columns, rows, digits or {})
     if format == "csv":
-        return _csv(columns, values)
+        return _csv(columns, table.rows)
     if format == "json":
-        table = [dict(zip(columns, row, strict=True)) for row in values]
-        body = {"title": title, "columns": list(columns), "rows": table}
+        listed = [dict(zip(columns, row, strict=True)) for row in table.rows]
+        body = {"title": title, "columns": list(columns), "rows": listed}
         return json.dumps(body, allow_nan=False, ensure_ascii=False) + "\n"
-    places = [(digits or {}).get(name, DIGITS) for name in columns]
-    shown = [[_shown(cell, k) for cell, k in zip(row, places, strict=True)] for row in values]
-    words = [
-        name for i, name in enumerate(columns) if any(isinstance(row[i], str) for row in values)
-    ]
     if format == "text":
-        return _text(columns, shown, title, words)
-    return _markup(columns, shown, title, words, format)
+        return _text(columns, table.shown(), title, table.words)
+    return _markup(columns, table.shown(), title, table.words, format)
 
 
 def check_format(format: str) -> str:
@@ -94,16 +79,6 @@ def check_format(format: str) -> str:
     if format not in FORMATS:
         raise BadInput(f"format = {format!r} is unknown: give one of {', '.join(FORMATS)}")
     return format
-
-
-def _shown(cell: Cell, digits: int) -> str:
-    if cell is None:
-        return "-"
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return f"{cell + 0.0:.{digits}g}"  # + 0.0 makes a negative zero positive
-    return " ".join(str(cell).split())
 
 
 def _csv(columns: Sequence[str], values: Sequence[Sequence[Cell]]) -> str:

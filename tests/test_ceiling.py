@@ -14,14 +14,15 @@ import pytest
 
 from packing.catalogue import entry
 from packing.errors import BadInput
+from packing.results import Evidence
 from theory.features import Features
 from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
 from theory.mixtures.block_table import variance
 from theory.mixtures.upper_bound import (
-    Ceiling,
-    ceiling,
-    ceiling_per_dimension,
+    GainBound,
+    gain_bound,
+    gain_bound_per_dimension,
     log_regions,
     proxy,
     supremum,
@@ -112,19 +113,19 @@ MODELS = [(2, 1, 0.1), (3, 1, 0.5), (4, 2, 0.1), (4, 3, 0.7)]
 @pytest.mark.parametrize(("n", "d", "S"), MODELS)
 def test_no_optimum_is_above(n: int, d: int, S: float, law: str) -> None:
     found = optimum(Features.of(n, S, law), d, starts=4)
-    top = ceiling(n, d, S, law)
+    top = gain_bound(n, d, S, law)
     gain = float(np.sum(found.features.variance)) - found.loss.total
     assert gain <= top.gain * (1.0 + 1e-9)
     assert found.loss.total >= top.loss_at_least - 1e-12
-    assert top.known == "proved"
+    assert top.evidence is Evidence.PROVED
 
 
 def test_no_mixture_is_above() -> None:
     for n, d, S in ((1000, 30, 0.3), (400, 10, 0.1), (3000, 10, 0.02), (300, 300, 0.1)):
         found = best_mixture(n, d, S)
         gain = n * S * (1.0 - S) - found.loss
-        assert gain <= ceiling(n, d, S).gain * (1.0 + 1e-9)
-    assert not ceiling(10_000, 10, 0.1).trivial
+        assert gain <= gain_bound(n, d, S).gain * (1.0 + 1e-9)
+    assert not gain_bound(10_000, 10, 0.1).trivial
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -135,8 +136,8 @@ def test_no_block_is_above(law: str) -> None:
         row = [(c.value, m) for c, m in one.rows[0][1]]
         gain = one.n / one.d * (variance(S, law) - block_loss(row, S, law))
         for s, g in zip(S.tolist(), gain.tolist(), strict=True):
-            assert g <= ceiling(one.n, one.d, s, law).per_dimension * (1.0 + 1e-9)
-            assert g <= ceiling(1000 * one.n, one.d, s, law).per_dimension
+            assert g <= gain_bound(one.n, one.d, s, law).per_dimension * (1.0 + 1e-9)
+            assert g <= gain_bound(1000 * one.n, one.d, s, law).per_dimension
 
 
 def test_a_bound_with_dropped_factors_is_beaten() -> None:
@@ -150,7 +151,7 @@ def test_a_bound_with_dropped_factors_is_beaten() -> None:
     d = 30
     gain = d * S * (1 - S)
     assert gain > 2.0 * s * log_regions(d, 1, 1)
-    assert gain <= ceiling(d, d, S).gain * (1.0 + 1e-12)
+    assert gain <= gain_bound(d, d, S).gain * (1.0 + 1e-12)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -159,7 +160,7 @@ def test_random_models_and_untied_decoders(law: str) -> None:
     rng = np.random.default_rng(4)
     for n, d, S in ((6, 2, 0.2), (40, 1, 0.4)):
         features = Features.of(n, S, law)
-        top = ceiling(n, d, S, law)
+        top = gain_bound(n, d, S, law)
         W, b = rng.normal(size=(d, n)) / math.sqrt(d), rng.normal(size=n) * 0.1
         if n < 12:
             total = loss(W, b, features=features).total
@@ -176,36 +177,36 @@ def test_random_models_and_untied_decoders(law: str) -> None:
 
 @pytest.mark.parametrize("law", LAWS)
 def test_shape_of_the_answer(law: str) -> None:
-    found = ceiling(5000, 5, 0.3, law)
-    assert isinstance(found, Ceiling)
+    found = gain_bound(5000, 5, 0.3, law)
+    assert isinstance(found, GainBound)
     assert found.T >= 1
     v = float(Features.of(1, 0.3, law).variance[0])
     assert found.loss_at_least == pytest.approx(5000 * v - found.gain)
     assert found.per_dimension == pytest.approx(found.gain / 5)
     assert found.one_minus_S == 0.7
-    plain = ceiling(5, 5, 0.3, law)
+    plain = gain_bound(5, 5, 0.3, law)
     assert plain.trivial
     assert plain.T == 0
     assert plain.gain == pytest.approx(5 * v)
     assert plain.loss_at_least == 0.0
     # from below the limit at fixed n/d, and logarithmic growth: 3 s per e-folding of n/d
-    limit = ceiling_per_dimension(50.0, 0.3, law)
-    assert ceiling(5000, 100, 0.3, law).per_dimension <= limit
-    assert ceiling(500_000, 10_000, 0.3, law).per_dimension == pytest.approx(limit, rel=1e-3)
-    rise = ceiling_per_dimension(1e7, 0.3, law) - ceiling_per_dimension(1e6, 0.3, law)
+    limit = gain_bound_per_dimension(50.0, 0.3, law)
+    assert gain_bound(5000, 100, 0.3, law).per_dimension <= limit
+    assert gain_bound(500_000, 10_000, 0.3, law).per_dimension == pytest.approx(limit, rel=1e-3)
+    rise = gain_bound_per_dimension(1e7, 0.3, law) - gain_bound_per_dimension(1e6, 0.3, law)
     assert rise == pytest.approx(3.0 * proxy(0.3, law) * math.log(10.0), rel=0.02)
 
 
 def test_bad_input_and_limits() -> None:
     with pytest.raises(BadInput, match=r"laws on \[0, 1\]"):
-        ceiling(5, 2, 0.1, "exponential")
+        gain_bound(5, 2, 0.1, "exponential")
     with pytest.raises(BadInput, match="not a probability"):
-        ceiling(5, 2, 0.0)
+        gain_bound(5, 2, 0.0)
     with pytest.raises(BadInput, match="not a number"):
-        ceiling(5, 2, "x")  # type: ignore[arg-type]
+        gain_bound(5, 2, "x")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="positive whole"):
-        ceiling(0, 2, 0.1)
+        gain_bound(0, 2, 0.1)
     with pytest.raises(BadInput, match="n/d"):
-        ceiling_per_dimension(1.0, 0.1)
-    assert ceiling(9, 2, 1.0).gain == 0.0  # nothing varies
-    assert ceiling(9, 2, 1.0, "uniform").gain > 0.0
+        gain_bound_per_dimension(1.0, 0.1)
+    assert gain_bound(9, 2, 1.0).gain == 0.0  # nothing varies
+    assert gain_bound(9, 2, 1.0, "uniform").gain > 0.0

@@ -12,7 +12,7 @@ compare_optimum(n, d, S, law)   the best mixture beside the numerical optimum
 irregular_phases(n, d, law)     where the optimum is lower than every mixture
 staircase(n, d, S, law)         D* and dimensionalities against S
 block_loss(row, S, law)         least losses of a block at many S
-ceiling(n, d, S, law)           an upper bound on every model's gain, proved
+gain_bound(n, d, S, law)           an upper bound on every model's gain, proved
 
 Every loss is an upper bound on the true optimum ("best known"): blocks are kept symmetric, the
 catalogue is finite, and mixtures hold no shadows (in surplus none was found to pay).
@@ -47,12 +47,12 @@ from theory.mixtures.surplus_sequence import (
     transition_rows,
     transitions,
 )
-from theory.mixtures.upper_bound import Ceiling, ceiling, ceiling_per_dimension
+from theory.mixtures.upper_bound import GainBound, gain_bound, gain_bound_per_dimension
 
 __all__ = [
     "Block",
-    "Ceiling",
     "Compared",
+    "GainBound",
     "IrregularPhase",
     "ManyFeatures",
     "Mixture",
@@ -64,10 +64,10 @@ __all__ = [
     "best_mixture",
     "block_loss",
     "blocks",
-    "ceiling",
-    "ceiling_per_dimension",
     "compare_optimum",
     "envelope",
+    "gain_bound",
+    "gain_bound_per_dimension",
     "gains",
     "irregular_phases",
     "many_features",

@@ -19,17 +19,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
 from packing.errors import BadInput
+from packing.results import Evidence, Result, shown
 from packing.types import Float
 from theory.features import law_named
 from theory.mixtures.block_table import Block, blocks, checked, variance
 from theory.mixtures.mixture import LIMIT, losses, prices
-
-KNOWN = "numerical, in the limit of many features"
 
 FURTHEST = 1e7
 """Largest n/d that `ratio_at` looks at."""
@@ -37,8 +38,8 @@ FURTHEST = 1e7
 _GRID, _ZOOMS = 240, 6
 
 
-@dataclass(frozen=True)
-class ManyFeatures:
+@dataclass(frozen=True, repr=False)
+class ManyFeatures(Result):
     """The solution for many features at one n/d and S.
 
     Parameters
@@ -66,11 +67,32 @@ class ManyFeatures:
     b: float
     sigma: float
     D_star: float
-    known: str = KNOWN
+
+    @property
+    def evidence(self) -> Evidence:
+        """Numerical, and in the limit of many features."""
+        return Evidence.NUMERICAL
 
     @property
     def one_minus_S(self) -> float:
         return 1.0 - self.S
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "ratio": self.ratio,
+            "S": self.S,
+            "one_minus_S": self.one_minus_S,
+            "law": self.law,
+            "loss_per_feature": self.loss,
+            "a": self.a,
+            "b": self.b,
+            "sigma": self.sigma,
+            "D_star": self.D_star,
+            "status": self.evidence,
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        return [(name, shown(value, 8)) for name, value in self.to_dict().items()]
 
 
 def many_features(ratio: float, S: float, law: str = "binary") -> ManyFeatures:
@@ -97,7 +119,7 @@ def many_features(ratio: float, S: float, law: str = "binary") -> ManyFeatures:
         If the ratio is below 1, S no probability or the law unknown.
     """
     loss, a, b = many_losses([ratio], [S], law)
-    v = _variance(np.array([float(S)]), law)[0]
+    v = variance(np.array([float(S)]), law)[0]
     sigma = float(a[0]) * math.sqrt((float(ratio) - 1.0) * v)
     D_star = 1.0 / (float(a[0]) * ratio) if a[0] > 0 else math.inf
     return ManyFeatures(
@@ -116,7 +138,7 @@ def many_losses(
         raise BadInput(f"n/d = {ratio} is no ratio of many features: give numbers from 1 on")
     if not np.all((S >= 0.0) & (S <= 1.0)):
         raise BadInput(f"S = {S}: give the chance that a feature is on, in [0, 1]")
-    v = _variance(S, law)
+    v = variance(S, law)
     loss, a, b = np.zeros(S.size), np.ones(S.size), np.zeros(S.size)
     lossy = (ratio > 1.0) & (v > 0.0)
     if np.any(lossy):
@@ -152,22 +174,20 @@ def ratio_at(share: float, S: float, law: str = "binary") -> float:
     """
     if not (0.0 < share < 1.0 and 0.0 < S < 1.0):
         raise BadInput(f"share = {share}, S = {S}: give two numbers in (0, 1)")
-    v = float(_variance(np.array([S]), law)[0])
-    low, high = 0.0, math.log(FURTHEST)
-    if many_losses([FURTHEST], [S], law)[0][0] < share * v:
+    v = float(variance(np.array([S]), law)[0])
+
+    def over(log_ratio: float) -> float:
+        return float(many_losses([math.exp(log_ratio)], [S], law)[0][0]) - share * v
+
+    if over(math.log(FURTHEST)) < 0.0:
         return math.inf
-    while high - low > 1e-12:  # nine points at a time
-        inside = np.linspace(low, high, 11)[1:-1]
-        below = many_losses(np.exp(inside), [S], law)[0] < share * v
-        k = int(np.count_nonzero(below))
-        low, high = ([low, *inside.tolist()][k], [*inside.tolist(), high][k])
-    return math.exp(0.5 * (low + high))
+    return math.exp(float(brentq(over, 0.0, math.log(FURTHEST), xtol=1e-12)))
 
 
 def many_gain(S: Sequence[float] | Float, law: str = "binary") -> tuple[Float, Float]:
     """Largest gain per dimension, (n/d)(v - loss), over all n/d at each S, and that n/d."""
     S = np.atleast_1d(np.asarray(S, dtype=float))
-    v = _variance(S, law)
+    v = variance(S, law)
     centre, width = np.full(S.size, math.log(300.0)), math.log(300.0)
     best = np.zeros(S.size)
     for _ in range(9):
@@ -181,18 +201,12 @@ def many_gain(S: Sequence[float] | Float, law: str = "binary") -> tuple[Float, F
     return best, np.exp(centre)
 
 
-def _variance(S: Float, law: str) -> Float:
-    found = law_named(law)
-    spread = found.second - found.mean**2
-    return np.asarray(S * (spread + found.mean**2 * (1.0 - S)))
-
-
 def _best(S: Float, tau: Float, law: str) -> tuple[Float, Float, Float]:
     """F1^2/F2 at its highest over beta, with beta and a = F1/F2, each (M,)."""
     reach = 8.0 * tau + 4.0
     rows = np.arange(S.size)
     # far above 0 the model is linear, and beta = E x/a at its best, E x n/d at most
-    far = 4.0 * (1.0 + tau**2 / _variance(S, law)) + 2.0 * reach
+    far = 4.0 * (1.0 + tau**2 / variance(S, law)) + 2.0 * reach
     low = np.linspace(-1.0, 0.5, _GRID)[None, :] * reach[:, None]
     high = np.geomspace(0.5 * reach, far, _GRID // 4, axis=1)
     beta = np.concatenate([low, high[:, 1:]], axis=1)
@@ -240,16 +254,14 @@ def _rectified(y: Float, tau: Float) -> list[Float]:
     return found
 
 
-# Many features and dimensions: the best blocks at fixed d/n, and for features in surplus.
-#
-# Per dimension block a places x_a = n_a/d_a features and saves y_a = (n_a/d_a)(v - l_a(S)).
-# Mixtures
-# in large numbers reach every point below the upper concave envelope of these points, of (1, v) for
+# Many features and dimensions: the best blocks at fixed d/n, and for features in surplus. Per
+# dimension block a places x_a = n_a/d_a features and saves y_a = (n_a/d_a)(v - l_a(S)). Mixtures in
+# large numbers reach every point below the upper concave envelope of these points, of (1, v) for
 # dedicated features and of (0, 0), and no other (proved: an integer programme tends to its linear
 # relaxation). At x = n/d features per dimension the best mixture costs v - E(x)/x per feature, E
-# the
-# envelope; beyond the block of largest y features are in surplus and are ignored. Losses of blocks
-# are numerical and symmetric, so all of this is "best known": an upper bound on the least loss.
+# the envelope; beyond the block of largest y features are in surplus and are ignored. Losses of
+# blocks are numerical and symmetric, so all of this is "best known": an upper bound on the least
+# loss.
 
 
 DEDICATED = Block("dedicated", 1, 1, ())
@@ -319,13 +331,12 @@ def many_takeover(law: str = "binary", *, S_min: float = 1e-3, points: int = 13)
     k = int(np.argmin(ahead))
     share = np.max((gain / np.max(gain, axis=0))[:, k - 1 : k + 1], axis=1)
     near = np.flatnonzero(share > 0.8).tolist()
-    low, high = float(grid[k - 1]), float(grid[k])
-    while high - low > 1e-4 * low:
-        inside = np.geomspace(low, high, 6)[1:-1]
-        behind = many_gain(inside, law)[0] <= np.max(per_block(inside, near), axis=0)
-        i = int(np.argmax(behind)) if np.any(behind) else inside.size
-        low, high = [low, *inside.tolist()][i], [*inside.tolist(), high][i]
-    return 0.5 * (low + high)
+
+    def behind(S: float) -> float:
+        at = np.array([S])
+        return float(np.max(per_block(at, near)) - many_gain(at, law)[0][0])
+
+    return float(brentq(behind, grid[k - 1], grid[k], rtol=1e-4))
 
 
 def envelope(

@@ -1,10 +1,17 @@
-"""Losses of blocks as Chebyshev pieces, so that one block can be asked for thousands of S.
+"""Ladders of mixtures: where the best mixture changes as S falls.
 
-On an octave of S, the share l(S)/v(S) of the ignored feature's loss is interpolated in log S at
-NODES points that are computed together (one transform serves all). Its last coefficients tell how
-good that is; where they are too large, at kinks where other ReLUs become active or another minimum
-takes over, the interval is halved, and after LEVELS halvings losses are computed one by one. What
-is returned is within about 1e-10 of `Block.loss`, relative. Numerical.
+The best mixture is found on a grid of S; between neighbours with different mixtures their crossing
+is located, the programme is asked again there, and what wins there splits the interval, until
+nothing wins. So every crossing reported is a true crossing of the mixtures named, but a phase
+narrower than a step of the grid whose neighbours agree is not seen. Numerical; upper bounds on the
+optimum throughout.
+
+One block is asked for thousands of S, so its losses are kept as Chebyshev pieces: on an octave of
+S, the share l(S)/v(S) of the ignored feature's loss is interpolated in log S at NODES points that
+are computed together (one transform serves all). Its last coefficients tell how good that is; where
+they are too large, at kinks where other ReLUs become active or another minimum takes over, the
+interval is halved, and after LEVELS halvings losses are computed one by one. What is returned is
+within about 1e-10 of `Block.loss`, relative.
 """
 
 from __future__ import annotations
@@ -17,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize.elementwise import find_root
 
 from packing.errors import BadInput, NotReached
 from packing.types import Float
@@ -132,9 +140,10 @@ def pieces(block: Block, law: str) -> Pieces:
     return Pieces(block, law)
 
 
-# What ladders of mixtures ask again and again: the best blocks at an S, and where two cross.
-#
-# Losses come from `pieces`, each block asked for many S together. Numerical.
+# The best blocks at an S, and where two mixtures cross: each block asked for many S together.
+
+
+HUGE = 1e30
 
 
 def ask(tables: Sequence[Sequence[Block]], S: Sequence[float], law: str) -> None:
@@ -189,35 +198,22 @@ def weighted_at(mixture: Mixture, S: float) -> float:
 def crossings(pairs: Sequence[tuple[Mixture, ...]]) -> list[float]:
     """Where the mixtures of each pair cost the same, between the S they were found at.
 
-    All pairs at once, so that a block is asked for many S together: secants kept inside brackets
-    (Illinois), halved where a block is infinite or progress is slow.
+    All pairs at once, so that a block is asked for many S together; `sharpened` later.
     """
     if not pairs:
         return []
-    low, high = np.array([a.S for a, _ in pairs]), np.array([b.S for _, b in pairs])
-    f, g = differences(pairs, low), differences(pairs, high)
-    x, before = low, np.zeros(low.size)
-    for step in range(60):
-        last = x
-        with np.errstate(invalid="ignore", divide="ignore"):
-            x = (low * g - high * f) / (g - f)
-        good = np.isfinite(x) & (x > low) & (x < high) & (step % 4 != 3)
-        x = np.where(good, x, 0.5 * (low + high))
-        open_ = (high - low > 1e-12 * high) & (np.abs(x - last) > 1e-9 * high)  # `sharpened` later
-        if not np.any(open_):
-            break
-        chosen = np.flatnonzero(open_)
-        y = np.zeros(x.size)
-        y[chosen] = differences([pairs[i] for i in chosen.tolist()], x[chosen])
-        left = y < 0
-        exact = open_ & (y == 0)
-        # the end that stays a second time counts half
-        g = np.where(open_, np.where(left, np.where(before > 0, 0.5, 1.0) * g, y), g)
-        f = np.where(open_, np.where(left, y, np.where(before < 0, 0.5, 1.0) * f), f)
-        before = np.where(left, 1.0, -1.0)
-        low = np.where(open_ & (left | exact), x, low)
-        high = np.where(open_ & ~left, x, high)
-    return np.clip(x, low, high).tolist()
+
+    def ahead(S: Float, index: Float) -> Float:
+        found = differences([pairs[int(i)] for i in index], S)
+        return np.clip(found, -HUGE, HUGE)  # a block that is none at S costs infinitely much
+
+    ends = np.array([a.S for a, _ in pairs]), np.array([b.S for _, b in pairs])
+    index = np.arange(len(pairs), dtype=float)
+    found = find_root(ahead, ends, args=(index,), tolerances={"xrtol": 1e-10})
+    # a tie at one end changes no sign: the end where they differ least
+    f, g = (np.abs(ahead(end, index)) for end in ends)
+    tied = np.where(f <= g, *ends)
+    return np.where(np.isfinite(found.x), found.x, tied).tolist()
 
 
 def differences(pairs: Sequence[tuple[Mixture, ...]], S: Float, *, exactly: bool = False) -> Float:
@@ -244,15 +240,12 @@ def differences(pairs: Sequence[tuple[Mixture, ...]], S: Float, *, exactly: bool
     return np.asarray(total)
 
 
-# Which blocks a best mixture can hold, seen in rough losses.
-#
-# Rough losses are computed on a grid of S and interpolated; a margin, from how much the loss bends
-# between neighbours, makes the gains optimistic. With their prices a mixture loses what its blocks
-# lack; it is worth no more than the relaxation less that, so a block belongs to none that is better
-# than a known one if the cheapest whole solution with that block in it (`theory.mixtures.mixture`,
-# a
-# lower bound) already loses too much. What is left is computed in full. That the margin holds is
-# numerical; the rest is exact.
+# Pruning: which blocks a best mixture can hold. Rough losses are computed on a grid of S and
+# interpolated; a margin, from how much the loss bends between neighbours, makes the gains
+# optimistic. With their prices a mixture loses what its blocks lack; it is worth no more than the
+# relaxation less that, so a block belongs to none that is better than a known one if the cheapest
+# whole solution with that block in it (`Group.containing`, a lower bound) already loses too much.
+# What is left is computed in full. That the margin holds is numerical; the rest is exact.
 
 
 _MARGIN = {"uniform": {0.2: 5e-4, 1.0: 3e-5}, "binary": {0.6: 2e-3, 1.0: 1e-4}}
@@ -362,16 +355,7 @@ def _rough(block: Block, law: str, low: float, high: float) -> tuple[float, ...]
     return tuple(np.where(np.isfinite(share), share, 1.0).tolist())
 
 
-# Ladders of mixtures: where the best mixture changes as S falls.
-#
-# The best mixture is found on a grid of S; between neighbours with different mixtures their
-# crossing
-# is located, the programme is asked again there, and what wins there splits the interval, until
-# nothing wins. So every rung reported is a true crossing of the mixtures named, but a phase
-# narrower
-# than a step of the grid whose neighbours agree is not seen. Which blocks are asked at all is
-# seen in
-# rough losses (`theory.mixtures.ladder`). Numerical; upper bounds on the optimum throughout.
+# The ladder.
 
 
 S_TOP = {"binary": 0.995, "uniform": 1.0}

@@ -1,12 +1,24 @@
-"""What a whole solution loses against the linear relaxation of the programme, at least.
+"""The best mixture of blocks: an integer programme, for equal importance and for unequal.
 
-With the relaxation's basis A, B and reduced costs r_a >= 0, a whole solution is a set of other
-items and what A and B fill: it loses the sum of the set's reduced costs. Which sets leave a
-remainder that A and B fill with whole numbers, negative ones allowed, depends only on residues
-modulo the lattice of A and B, so the cheapest is a shortest path in a finite group (Gomory's group
-relaxation). Where its numbers are negative, sets are listed best first: what a set must still lose
-is at least what the group says of its remainder, and what the relaxation says of it, whose prices
-are those of any edge of the envelope. The first complete set is the optimum (proved).
+Blocks a have d_a dimensions, n_a features and a gain g_a, what they save against ignoring their
+features. Wanted: whole counts k_a >= 0 with sum k_a d_a <= d, sum k_a n_a <= n and the largest sum
+k_a g_a, an unbounded knapsack with two constraints.
+
+Small: dynamic programming over (d, n). Large: the linear relaxation has two blocks (or one and a
+slack) in its basis and prices lam per dimension, mu per feature; a whole solution is worth lam d +
+mu n less the reduced costs r_a = lam d_a + mu n_a - g_a >= 0 of what is not in the basis. Which
+sets of those leave a remainder that the basis fills with whole numbers, negative ones allowed,
+depends only on residues modulo the lattice of the basis, so the cheapest is a shortest path in a
+finite group (Gomory's group relaxation). Where its numbers are negative, sets are listed best
+first: what a set must still lose is at least what the group says of its remainder, and what the
+relaxation says of it, whose prices are those of any edge of the envelope. Only items cheaper than
+the gap of a known solution can be in it, so the better the known one (that of a neighbouring S,
+say), the fewer they are. Should the sets be too many, the dynamic programme runs over those items.
+No step is heuristic: the answer is optimal for the gains given (proved, up to sums of floats).
+
+`scipy.optimize.milp` finds the same optima (56 of 56 programmes tried) in a tenth of the lines, and
+was left out: it takes six times as long, stops within 1e-6 of the optimum, which is too coarse
+unless gains are scaled by 1e5, and prints lines of debugging on standard output when they are.
 """
 
 from __future__ import annotations
@@ -16,10 +28,12 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from packing.errors import BadInput
+from packing.results import Evidence, Result, Table
 from packing.types import Float, Int
 from theory.features import Features, law_named, whole
 from theory.mixtures.block_table import Block, blocks, checked, variance
@@ -199,25 +213,6 @@ def _bezout(a: int, b: int) -> tuple[int, int, int]:
     return g, p, (g - p * a) // b
 
 
-# The integer programme of mixtures, solved exactly.
-#
-# Blocks a have d_a dimensions, n_a features and a gain g_a, what they save against ignoring their
-# features. Wanted: whole counts k_a >= 0 with sum k_a d_a <= d, sum k_a n_a <= n and the largest
-# sum
-# k_a g_a: an unbounded knapsack with two constraints.
-#
-# Small: dynamic programming over (d, n). Large: the linear relaxation has two blocks (or one and a
-# slack) in its basis and prices lam per dimension, mu per feature; a whole solution is worth lam
-# d +
-# mu n less the reduced costs r_a = lam d_a + mu n_a - g_a >= 0 of what is not in the basis. The
-# cheapest set of such items that leaves a remainder for whole numbers of the basis is found in
-# `theory.mixtures.mixture`; only items cheaper than the gap of a known solution can be in it, so
-# the
-# better the known one (that of a neighbouring S, say), the fewer they are. Should the sets be too
-# many, the dynamic programme runs over those items. No step is heuristic: the answer is optimal for
-# the gains given (proved, up to sums of floats).
-
-
 CELLS = 200_000
 """Cells (d + 1)(n + 1) up to which the dynamic programme runs at once."""
 
@@ -372,27 +367,19 @@ def value(items: Sequence[Item], counts: Sequence[int] | Float) -> float:
     return float(sum(k * item[2] for k, item in zip(counts, items, strict=True)))
 
 
-# The best mixture of blocks for features of different importance.
+# Features of different importance. A block with one norm and one bias costs (sum of the importance
+# of its features) l_a(S), at the same norm and bias whatever the importance. Against ignoring
+# everything a mixture gains
 #
-# A block with one norm and one bias costs (sum of the importance of its features) l_a(S), at the
-# same
-# norm and bias whatever the importance. Against ignoring everything a mixture gains
+#     sum over blocks (v - l_a) * (importance of the features in it).
 #
-#     sum over blocks (v - l_a) * (importance of the features in it),
-#
-# a sum over slots of (gain per feature of the slot's block) times (importance of what is put
-# there).
-# By the rearrangement inequality it is largest when both are sorted the same way. So with
-# importance
-# falling, blocks in the order of falling gain per feature take runs of features one after the
-# other,
-# ignored features come last, and a run from i to j weighs P_j - P_i, P the sums of importance. What
-# is left is which blocks: dynamic programming over (dimensions used, features placed), block by
-# block
-# in that order, each used any number of times, is exact (proved; tests try every assignment).
-#
-# Kept symmetric, a block cannot favour its more important features: an upper bound on what its
-# features cost together, as everything made of blocks.
+# By the rearrangement inequality that is largest when gains per feature and importance are sorted
+# the same way. So blocks in the order of falling gain per feature take runs of features one after
+# the other, ignored features come last, and a run from i to j weighs P_j - P_i, P the sums of
+# importance. What is left is which blocks: dynamic programming over (dimensions used, features
+# placed), block by block in that order, is exact (proved; tests try every assignment). Kept
+# symmetric, a block cannot favour its more important features: an upper bound on what its features
+# cost together, as everything made of blocks.
 
 
 TABLE_CELLS = 30_000_000
@@ -475,9 +462,6 @@ def weighted_loss(
     return cost + v * sum(falling[at:])
 
 
-# The best mixture of blocks at one S, or at many.
-
-
 LIMIT = 1e-4
 """The S whose blocks stand for those of S = 0: as S falls to 0 the sequence of best blocks has no
 last member (with room for all features every loss falls faster than S)."""
@@ -486,8 +470,8 @@ SLOW = 8
 """Features of the largest block where a law has no fast path."""
 
 
-@dataclass(frozen=True)
-class Mixture:
+@dataclass(frozen=True, repr=False)
+class Mixture(Result):
     """Blocks in orthogonal subspaces, dedicated and ignored features.
 
     Parameters
@@ -523,11 +507,15 @@ class Mixture:
     features: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
-    def known(self) -> str:
-        """How the loss is known."""
-        if self.law in ("binary", "uniform"):
-            return "numerical"
-        return f"numerical, blocks of up to {SLOW} features"
+    def evidence(self) -> Evidence:
+        """How the loss is known: always numerically, to 1e-10 relative."""
+        return Evidence.NUMERICAL
+
+    @property
+    def advice(self) -> str:
+        """What the loss is a bound for, and from which blocks."""
+        blocks = "" if self.law in ("binary", "uniform") else f" of up to {SLOW} features"
+        return f"the best mixture of the catalogue's blocks{blocks}: the optimum may cost less"
 
     @property
     def name(self) -> str:
@@ -545,6 +533,44 @@ class Mixture:
     @property
     def one_minus_S(self) -> float:
         return 1.0 - self.S
+
+    def _values(self) -> dict[str, Any]:
+        blocks_of = [{"name": name, "count": many} for name, many in self.parts]
+        return {
+            "n": self.n,
+            "d": self.d,
+            "S": self.S,
+            "one_minus_S": self.one_minus_S,
+            "law": self.law,
+            "loss": self.loss,
+            "name": self.name,
+            "blocks": blocks_of,
+            "dedicated": self.dedicated,
+            "ignored": self.ignored,
+            "represented": self.represented,
+            "d_used": self.d_used,
+            "features": [{"name": name, "features": held} for name, held in self.features],
+            "status": self.evidence,
+            "advice": self.advice,
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        return [
+            ("mixture", self.name),
+            ("loss", f"{self.loss:.10g}"),
+            ("S (on)", f"{self.S:g}"),
+            ("represented", f"{self.represented} of {self.n} features in d = {self.d}"),
+            ("1 - S (off)", f"{self.one_minus_S:.10g}"),
+            ("law", self.law),
+            ("status", self.evidence.value),
+            ("advice", self.advice),
+        ]
+
+    def _tables(self) -> list[Table]:
+        rows: list[tuple[str, int]] = list(self.parts)
+        rows += [("dedicated", self.dedicated), ("ignored", self.ignored)]
+        shown = [row for row in rows if row[1]]
+        return [Table("Blocks of the mixture", ("block", "count"), shown)]
 
 
 def best_mixture(

@@ -1,14 +1,15 @@
-"""Two features in one dimension, norms and biases free, binary law: the least loss, enclosed.
+"""Best blocks for features in surplus: the sequence they pass through as S falls, enclosed.
 
-W = (r, +-t r) with 0 <= t <= 1, rho = r^2. For given active ReLUs the loss is quadratic in (rho,
-b_1, b_2) and its minimum over them is a rational function of t
-(`theory.symmetric.symmetry_breaking`). A
-global minimum is stationary for the ReLUs that are active there: kinks at a feature that is on are
-concave, so none lies on them, and across the others the loss is continuously differentiable. A flat
-direction (one active sum each) ends at such a kink. So the global minimum is among the critical
-points of 15 rational functions in 0 < t < 1, their values at t = 1 and, at t = 0, one feature
-dedicated and one ignored: proved. All roots are isolated, exactly; points whose ReLUs are certainly
-not those assumed are dropped.
+With features in surplus the best block has the largest gain per dimension, (n/d)(v - l(S)). The
+sequence is seen on a grid in rough losses; where a block may be best, or a rival, its loss is
+computed in full, so rough losses decide only what is not asked (their margin is numerical). A
+change between two points of the grid is located in a bracket, and where a third block wins there
+the interval is split. "Best known": over the blocks of the table, kept symmetric.
+
+Each transition is then enclosed: both gains lie in balls over their whole computation, minima
+included, so a change of sign between two S proves a crossing of two blocks between them, and under
+the binary law it is the root of a polynomial where both have formulas. That no third block of the
+table is better there is compared in floats (1e-10): numerical, with the closest one named.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from packing.errors import BadInput, NotReached
+from packing.results import Evidence
 from packing.types import Float
 from theory.mixtures.block_table import Block, blocks, variance
 from theory.mixtures.gaussian_limit import DEDICATED
@@ -32,6 +35,16 @@ from theory.symmetric.crossings import Mixture, exact_point, ignored_loss, sign_
 from theory.symmetric.one_orbit import closed_form
 from theory.symmetric.points import Point, ball, fraction, roots_between
 from theory.symmetric.symmetry_breaking import Active, Broken, Sum, at_S, broken, takeover
+
+# Unequal pairs: W = (r, +-t r) with 0 <= t <= 1, rho = r^2, binary law. For given active ReLUs the
+# loss is quadratic in (rho, b_1, b_2) and its minimum over them is a rational function of t. A
+# global minimum is stationary for the ReLUs that are active there: kinks at a feature that is on
+# are concave, so none lies on them, and across the others the loss is continuously differentiable.
+# A flat direction (one active sum each) ends at such a kink. So the global minimum is among the
+# critical points of 15 rational functions in 0 < t < 1, their values at t = 1 and, at t = 0, one
+# feature dedicated and one ignored: proved. All roots are isolated, exactly; points whose ReLUs are
+# certainly not those assumed are dropped.
+
 
 SIGNS = {"uneven digon": -1, "parallel pair": 1}
 
@@ -169,15 +182,7 @@ def _middle(key: Sum) -> Fraction:
     return key[0] + key[1] / 2 + key[2] / 4
 
 
-# Where two blocks have the same gain per dimension, (n/d)(v - l(S)), enclosed.
-#
-# Both gains are balls over the whole computation, minima included (`theory.closed_form`, and
-# `uneven`
-# for unequal pairs), so signs of their difference at two S prove a crossing between them. Floats
-# only
-# say where to look. Under the binary law both are rational functions of S, and the crossing is a
-# root
-# of the numerator of their difference.
+# Where two blocks have the same gain per dimension. Floats only say where to look.
 
 
 FEATURES = 60
@@ -316,13 +321,7 @@ def broken_digon(near: Fraction, digits: int) -> tuple[Fraction, Fraction, Point
     return low, high, point
 
 
-# Best blocks for features in surplus: the sequence that they pass through as S falls.
-#
-# With features in surplus the best block has the largest gain per dimension, (n/d)(v - l(S)). Gains
-# are seen on a grid in rough losses; where a block may be best, or a rival, its loss is computed in
-# full, so rough losses decide only what is not asked (their margin is numerical). A change between
-# two points of the grid is located by secants in a bracket, and where a third block wins there the
-# interval is split. "Best known": over the blocks of the table, kept symmetric.
+# The sequence, in floats.
 
 
 _MARGIN = {0.3: 5e-3, 1.0: 5e-4}
@@ -510,8 +509,6 @@ def _between(
     depth: int = 0,
 ) -> list[tuple[float, Block, Block]]:
     """Changes (S, below, above) between two S with different best blocks."""
-    from scipy.optimize import brentq
-
     below, above = pair
 
     def ahead(S: float) -> float:
@@ -539,15 +536,7 @@ def _gain_at(block: Block, S: float, law: str) -> float:
     return float((block.n / block.d * (variance(at, law) - block.loss(at, law)))[0])
 
 
-# Transitions of the best block for features in surplus, as exact numbers or proved enclosures.
-#
-# With features in surplus the best block has the largest gain per dimension, (n/d)(v - l(S)). Each
-# gain lies in a ball over its whole computation, the minimum over norms and biases included, so a
-# change of sign between two S encloses a transition between two blocks (proved). Under the
-# binary law
-# it is the root of a polynomial where both blocks have formulas. That no third block of the
-# table is
-# better there is compared in floats (1e-10): numerical, with the closest one named.
+# Its transitions, enclosed.
 
 
 SMALL = 16
@@ -568,8 +557,8 @@ class Transition:
         Blocks with the larger gain above and below.
     point : Point or None
         The root of an irreducible polynomial, where one was found (binary law).
-    known : {"exact", "rigorous", "numerical"}
-        Of S; ``numerical`` is not used as long as every block has an enclosure.
+    evidence : Evidence
+        Of S: proved where it is the root of a polynomial, else enclosed.
     digits : int
         Decimals that the interval fixes.
     rivals : tuple of (name, share)
@@ -584,7 +573,7 @@ class Transition:
     denser: str
     sparser: str
     point: Point | None
-    known: Literal["exact", "rigorous", "numerical"]
+    evidence: Evidence
     digits: int
     rivals: tuple[tuple[str, float], ...]
     margin: float
@@ -636,7 +625,7 @@ def transitions(
         one = transition(above.name, below.name, law, above.low, digits=digits, seconds=seconds)
         found.append(one)
         if progress is not None:
-            progress(f"{one.denser}, {one.sparser}: {one.decimals[0]} ({one.known})")
+            progress(f"{one.denser}, {one.sparser}: {one.decimals[0]} ({one.evidence.value})")
     return tuple(found)
 
 
@@ -694,7 +683,7 @@ def transition(
         denser,
         sparser,
         point,
-        "exact" if point else "rigorous",
+        Evidence.PROVED if point else Evidence.ENCLOSED,
         math.floor(-math.log10(float(high - low)) + 1e-9),
         rivals,
         margin,
@@ -729,7 +718,7 @@ def transition_rows(law: str, **options: Any) -> list[dict[str, Any]]:
                 "digits": one.digits,
                 "denser": one.denser,
                 "sparser": one.sparser,
-                "known": one.known,
+                "known": one.evidence.value,
                 "polynomial": _equation(one.point, short),
                 "rivals": ", ".join(f"{name} ({_percent(x)})" for name, x in one.rivals),
             }

@@ -1,4 +1,4 @@
-"""A ceiling on what any model can gain: an upper bound to set beside the best known mixtures.
+"""An upper bound on what any model can gain, to set beside the best known mixtures.
 
 n v - L is what representing features saves over ignoring them all. For bounded laws (values in
 [0, 1]) no W, no biases and no decoder z = V h + b save more than
@@ -6,7 +6,7 @@ n v - L is what representing features saves over ignoring them all. For bounded 
     2 s ln( sum_{k<=d} C(n, k) T^k ) + n / (12 T^2),      T = 1, 2, 3, ...,  and n v,
 
 s the sub-Gaussian variance proxy of x; for the binary law entropies give a little less. Proved
-(`ceiling`). The proxy is proved too: values in ball arithmetic, a Lipschitz bound between them.
+(`gain_bound`). The proxy is proved too: values in ball arithmetic, a Lipschitz bound between them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
 from packing.errors import BadInput
+from packing.results import Evidence, Result, shown
 from theory.features import law_named, whole
 
 SLOPE = 1.0 / 12.0
@@ -29,8 +31,8 @@ _BITS = 160
 _ROUNDING = 1e-12  # relative slack for the floats that follow
 
 
-@dataclass(frozen=True)
-class Ceiling:
+@dataclass(frozen=True, repr=False)
+class GainBound(Result):
     """An upper bound on the gain n v - L of every model with n features in d dimensions.
 
     Parameters
@@ -61,14 +63,35 @@ class Ceiling:
     T: int
     trivial: bool
     loss_at_least: float
-    known: str = "proved"
+
+    @property
+    def evidence(self) -> Evidence:
+        """Proved."""
+        return Evidence.PROVED
 
     @property
     def one_minus_S(self) -> float:
         return 1.0 - self.S
 
+    def _values(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "d": self.d,
+            "S": self.S,
+            "one_minus_S": self.one_minus_S,
+            "law": self.law,
+            "gain": self.gain,
+            "per_dimension": self.per_dimension,
+            "loss_at_least": self.loss_at_least,
+            "trivial": self.trivial,
+            "status": self.evidence,
+        }
 
-def ceiling(n: int, d: int, S: float, law: str = "binary") -> Ceiling:
+    def _facts(self) -> list[tuple[str, str]]:
+        return [(name, shown(value, 8)) for name, value in self.to_dict().items()]
+
+
+def gain_bound(n: int, d: int, S: float, law: str = "binary") -> GainBound:
     """The most that any model can gain: proved for every W, b and untied decoder.
 
     Parameters
@@ -82,7 +105,7 @@ def ceiling(n: int, d: int, S: float, law: str = "binary") -> Ceiling:
 
     Returns
     -------
-    Ceiling
+    GainBound
 
     Raises
     ------
@@ -129,7 +152,7 @@ def ceiling(n: int, d: int, S: float, law: str = "binary") -> Ceiling:
     gain = bound[T] * (1.0 + _ROUNDING)
     trivial = not gain < whole_gain
     gain = whole_gain if trivial else gain
-    return Ceiling(
+    return GainBound(
         n, d, S, law, gain, gain / d, 0 if trivial else T, trivial, max(0.0, whole_gain - gain)
     )
 
@@ -142,8 +165,8 @@ def log_regions(n: int, d: int, T: int) -> float:
     return top + math.log(float(np.sum(np.exp(terms - top))))
 
 
-def ceiling_per_dimension(ratio: float, S: float, law: str = "binary") -> float:
-    """The ceiling on the gain per dimension for n, d -> infinity at fixed n/d = ratio > 1.
+def gain_bound_per_dimension(ratio: float, S: float, law: str = "binary") -> float:
+    """The bound on the gain per dimension for n, d -> infinity at fixed n/d = ratio > 1.
 
     Notes
     -----
@@ -219,7 +242,7 @@ def proxy(S: float, law: str = "binary") -> float:
         return (1.0 - 2.0 * S) / (2.0 * math.log1p(odds)) * (1.0 + _ROUNDING)
     if law != "uniform":
         law_named(law)
-        raise BadInput(f"law = {law!r}: the ceiling is proved for laws on [0, 1]: binary, uniform")
+        raise BadInput(f"law = {law!r}: the bound is proved for laws on [0, 1]: binary, uniform")
     return supremum(S, law)
 
 

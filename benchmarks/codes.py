@@ -5,7 +5,7 @@
 
 `angle`: points in R^3 against Sloane's table; `higher`: the sharp codes (4,24) to (8,240); `lines`:
 n <= 24 lines in R^3 and n <= 20 in R^4 to R^6. The best known values are read from the folder
-`shared/reference` beside the repository; rows that it leaves out are searched too and shown without
+`tests/data/reference`; rows that it leaves out are searched too and shown without
 a difference. With --out every row is kept as one line of JSON, and a run that was stopped goes on
 where it was. `cpu` counts this process and its workers.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from packing.search import search
 
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "data" / "reference"
 HIGHER = ((24, 4), (120, 4), (16, 5), (27, 6), (56, 7), (240, 8))
 LINES = {3: 24, 4: 20, 5: 20, 6: 20}
 TOLERANCE = {"angle": 1e-11, "higher": 1e-10, "lines": 1e-6}

@@ -29,7 +29,7 @@ from packing.search import search
 
 Float = NDArray[np.float64]
 
-# (3, 32): N. J. A. Sloane's tables of spherical codes, as in shared/reference/tammes_d3.csv.
+# (3, 32): N. J. A. Sloane's tables of spherical codes, as in tests/data/reference/tammes_d3.csv.
 SLOANE_3_32 = 0.793616614871263
 NAMED = {(3, 24): "snub cube", (6, 27): "Schlaefli code", (4, 120): "600-cell"}
 

@@ -23,7 +23,7 @@ from packing.search import search
 from packing.search.riesz import Riesz
 
 TOLERANCE = 1e-7
-TABLE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "thomson_d3.csv"
+TABLE = Path(__file__).resolve().parents[1] / "tests" / "data" / "reference" / "thomson_d3.csv"
 HEAD = f"{'n':>4} {'found':>19} {'best known':>19} {'difference':>10} {'seconds':>7}  reached/runs"
 
 

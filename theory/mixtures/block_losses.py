@@ -211,9 +211,8 @@ def elementary(x: Any, m: Float, most: int) -> list[Any]:
 # The transform integral of `theory.mixtures.block_losses` on one line of the complex plane.
 #
 # With s = c + iu the integrands decay like u^-8 once the patterns with few on are taken out, and
-# the
-# trapezoidal rule of step h errs by e^(-2 pi c/h) relative. Where to stop is bounded term by term,
-# how fine the step must be by Chernoff's bound on the length of the period. Numerical.
+# the trapezoidal rule of step h errs by e^(-2 pi c/h) relative. Where to stop is bounded term by
+# term, how fine the step must be by Chernoff's bound on the length of the period. Numerical.
 
 
 class Line:
@@ -293,20 +292,17 @@ def _reach(c: Float, m: Float, S: Float, shift: float, left_out: float) -> float
 # Least losses of one-orbit blocks under the uniform law, for many S at once, in floats.
 #
 # With beta = b/rho the loss is S/3 - 2 rho F1 + rho^2 F2, F1 = E[x (t+beta)_+], F2 =
-# E[(t+beta)_+^2],
-# so its minimum over rho is S/3 - F1^2/F2. Patterns with at most four other features on are summed
-# in closed form (vertices of cubes); the rest is the transform integral of docs/theory.md,
-# section 4,
+# E[(t+beta)_+^2], so its minimum over rho is S/3 - F1^2/F2. Patterns with at most four other
+# features on are summed in closed form (vertices of cubes); the rest is the transform integral of
+# docs/theory.md, section 4,
 #
 #     F2 = (2/pi) int Re[e^(beta s) M(s)/s^3] du,   F1 = (1/pi) int Re[e^(beta s) N(s)/s^2] du,
 #
-# on s = c + iu, M(s) = E e^(st), N(s) = E x e^(st). Cosines with multiplicities make M a product of
-# a few powers. What is left out decays like u^-8 and is bounded; the trapezoidal rule of step h
-# errs
-# by e^(-2 pi c/h) relative (aliasing). For beta > 0 the line lies left of the pole at 0, c < 0,
-# which
-# gives E[z_+^2 - z^2] instead: nothing grows, and E z^2 is added. Numerical: no ball arithmetic;
-# `theory.closed_form` encloses.
+# on s = c + iu, M(s) = E e^(st), N(s) = E x e^(st). Cosines with multiplicities make M a product
+# of a few powers. What is left out decays like u^-8 and is bounded; the trapezoidal rule of step
+# h errs by e^(-2 pi c/h) relative (aliasing). For beta > 0 the line lies left of the pole at 0, c
+# < 0, which gives E[z_+^2 - z^2] instead: nothing grows, and E z^2 is added. Numerical: no ball
+# arithmetic; `theory.closed_form` encloses.
 
 
 LONGEST = 6.0
@@ -550,10 +546,9 @@ def _vertices(row: tuple[tuple[float, int], ...]) -> dict[int, tuple[Float, Floa
 #
 # W = (w, t w) with 0 < |t| <= 1: t < 0 is an uneven digon, t > 0 a parallel pair. For given t and
 # active ReLUs the loss is quadratic in (rho, b_1, b_2), rho = w^2, so each has one stationary
-# point;
-# what is returned is the loss there, whatever ReLUs are active: never below the truth. The ratio
-# t is
-# searched on a grid and then closer, which is numerical. `theory.closed_form.broken` encloses it.
+# point; what is returned is the loss there, whatever ReLUs are active: never below the truth. The
+# ratio t is searched on a grid and then closer, which is numerical. `theory.closed_form.broken`
+# encloses it.
 
 
 _RATIOS = 120

@@ -181,7 +181,7 @@ def test_a_transition_is_where_theory_loss_says(
     true = brentq(lambda S: a(S) - b(S), near * 0.99, near * 1.01, xtol=1e-14)
     assert float(found) == pytest.approx(true, rel=1e-8 if denser == "doubled 9-simplex" else 1e-10)
     assert found.low < found.high <= found.low + Fraction(1, 10**20) and found.digits >= 20
-    assert (found.known == "exact") == (law == "binary")
+    assert (found.known == "proved") == (law == "binary")
     # control: with the gain of one block a permille larger it is elsewhere
     wrong = brentq(lambda S: a(S) - 1.001 * b(S), near * 0.8, near * 1.2)
     assert abs(wrong - true) > 1e-5
@@ -212,7 +212,7 @@ def test_small_binary_transitions_are_those_of_the_numerical_sequence() -> None:
 
 def test_the_polynomial_is_that_of_the_gains() -> None:
     found = transition("triangle", "tetrahedron", "binary", 0.464)
-    assert found.point is not None and found.known == "exact"
+    assert found.point is not None and found.known == "proved"
     p = flint.fmpz_poly(list(found.point.polynomial))
     assert len(p.factor()[1]) == 1 and p.factor()[1][0][1] == 1
     with flint.ctx.workprec(192):
@@ -233,7 +233,7 @@ def test_the_polynomial_is_that_of_the_gains() -> None:
 
 def test_the_digon_breaks_exactly_where_it_is_known_to() -> None:
     found = transition("digon", "uneven digon", "binary", 0.2507)
-    assert found.known == "exact" and found.digits >= 29
+    assert found.known == "proved" and found.digits >= 29
     assert float(found) == pytest.approx(0.2506644917440553, abs=1e-15)
     for step, uneven in ((-1e-3, True), (1e-3, False)):
         S = float(found) + step
@@ -268,7 +268,7 @@ def test_rows_say_what_a_table_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = transition_rows("binary", digits=10, progress=said.append)
     assert len(said) == len(rows) == 2
     last = rows[-1]
-    assert (last["denser"], last["sparser"], last["known"]) == ("tetrahedron", "digon", "exact")
+    assert (last["denser"], last["sparser"], last["known"]) == ("tetrahedron", "digon", "proved")
     assert last["low"][:12] == last["high"][:12] and float(last["low"]) <= last["S"]
     assert "S**" in last["polynomial"] and "triangle" in last["rivals"] and last["digits"] >= 10
     assert all(row["S"] > after["S"] for row, after in itertools.pairwise(rows))

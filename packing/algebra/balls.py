@@ -41,6 +41,12 @@ def ball(x: Any) -> Ball:
     return x if isinstance(x, flint.arb) else flint.arb(rational(Fraction(x)))
 
 
+def value_at(p: Any, x: Ball) -> Ball:
+    """The value of a polynomial (fmpz_poly or fmpq_poly) at a ball."""
+    value: Any = flint.arb_poly(p)(x)
+    return value
+
+
 def ends(x: Ball) -> tuple[Fraction, Fraction]:
     """The ends of a ball as exact fractions, rounded outwards."""
     return fraction(x.lower()), fraction(x.upper())

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from packing.algebra.balls import Ball, fraction, rational
+from packing.algebra.balls import Ball, fraction, rational, value_at
 from packing.algebra.roots import Point, primitive, real_roots, root_near, root_text, squarefree
 from packing.errors import BadInput
 from packing.types import Int
@@ -204,6 +204,12 @@ class Number:
     def __gt__(self, other: Number | Rational) -> bool:
         return (self - other).sign() > 0
 
+    def __le__(self, other: Number | Rational) -> bool:
+        return not self > other
+
+    def __ge__(self, other: Number | Rational) -> bool:
+        return not self < other
+
     def sign(self) -> int:
         """-1, 0 or 1; exact."""
         if not self:
@@ -216,7 +222,7 @@ class Number:
     def ball(self, bits: int | None = None) -> Ball:
         """The value in a ball, at the working precision if none is given."""
         if bits is None:
-            return flint.arb_poly(self.poly)(self.field.root(flint.ctx.prec))
+            return value_at(self.poly, self.field.root(flint.ctx.prec))
         with flint.ctx.workprec(bits):
             return self.ball()
 
@@ -380,10 +386,13 @@ def root_of(x: Fraction) -> Number:
     return surd(0, Fraction(1, x.denominator), x.numerator * x.denominator)
 
 
-def solve(table: Sequence[Sequence[Rational]], right: Sequence[int]) -> list[Fraction]:
+def solve(table: Sequence[Sequence[Rational]], right: Sequence[Rational]) -> list[Fraction]:
     """The solution of a square linear system, exact."""
     A = flint.fmpq_mat([[rational(x) for x in row] for row in table])
-    return [fraction(x) for x in A.solve(flint.fmpq_mat(len(right), 1, list(right))).entries()]
+    return [
+        fraction(x)
+        for x in A.solve(flint.fmpq_mat(len(right), 1, [rational(x) for x in right])).entries()
+    ]
 
 
 # --- cosines of parts of a turn -----------------------------------------------------------------
@@ -500,7 +509,19 @@ def _root_in(shared: Field, m: int) -> Number:
     return 2 * a + 1 if m == 5 else a
 
 
-# --- numbers from text --------------------------------------------------------------------------
+# --- numbers as they are given ------------------------------------------------------------------
+
+Given = Number | Cosine | str | Rational
+"""What stands for a number: text as sympy reads it, if nothing better."""
+
+
+def number(x: Given) -> Number:
+    """The number that is meant; see `read` for text."""
+    if isinstance(x, str):
+        return read(x)
+    if isinstance(x, Cosine):
+        return x.number
+    return x if isinstance(x, Number) else RATIONALS(x)
 
 
 def read(text: str) -> Number:

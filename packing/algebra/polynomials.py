@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import flint
 
-from packing.algebra.balls import Ball, rational
+from packing.algebra.balls import Ball, rational, value_at
 from packing.algebra.number_fields import Field, Number
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Polynomial:
         """The value at a ball, a ball."""
         a, value = self.field.root(flint.ctx.prec), flint.arb(0)
         for p in reversed(self.parts):
-            value = value * a + flint.arb_poly(p)(u)
+            value = value * a + value_at(p, u)
         return value
 
     def at(self, u: Fraction) -> Number:

@@ -208,7 +208,7 @@ def existence(
             **facts,
         )
     return Existence(
-        "not square",
+        Evidence.UNSETTLED,
         f"{n + m} equations (norms and contacts) for {n * r + 1} unknowns less "
         f"{r * (r - 1) // 2} rotations are not independent, under the symmetry group neither: "
         "intervals cannot prove such a code",
@@ -295,17 +295,18 @@ def _exact(
     if graph.rattlers or whole.n > EXACT:
         return None
     found = exact_gram(whole, criterion=criterion)
-    if not found.proved or found.largest is None or found.contacts is None:
+    point = found.largest.point if found.largest is not None else None
+    if point is None or found.contacts is None:
         return None
     if set(map(tuple, found.contacts.tolist())) != set(map(tuple, graph.pairs.tolist())):
         return None
     digits = int(facts["digits"])
     with flint.ctx.workprec(int(digits * 3.3220) + 80):
-        shown = _shown(found.largest.point.ball(int(digits * 3.3220) + 80), digits)
+        shown = _shown(point.ball(int(digits * 3.3220) + 80), digits)
     return Existence(
         Evidence.PROVED,
         f"{whole.n} unit vectors in R^{whole.d} with exactly these contacts and largest cosine "
-        f"{found.largest.text} exist near the given ones (proved by the rank of an exact Gram "
+        f"{point.text} exist near the given ones (proved by the rank of an exact Gram "
         "matrix)",
         method="exact Gram matrix",
         **shown,

@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from packing.algebra.balls import ball, fraction, value_at
+from packing.algebra.roots import Point, roots_between
 from packing.errors import BadInput, NotReached
 from packing.types import Float
 from theory.mixtures.block_table import Block, blocks, variance
@@ -30,7 +32,6 @@ from theory.mixtures.gaussian_limit import DEDICATED
 from theory.mixtures.mixture import losses
 from theory.symmetric.crossings import Mixture, exact_point, ignored_loss, sign_change, signed
 from theory.symmetric.one_orbit import closed_form
-from theory.symmetric.points import Point, ball, fraction, roots_between
 from theory.symmetric.symmetry_breaking import Active, Broken, Sum, at_S, broken, takeover
 
 SIGNS = {"uneven digon": -1, "parallel pair": 1}
@@ -116,12 +117,12 @@ def _attempt(name: str, S: Fraction, bits: int) -> PairMinimum | None:
                 t = point.ball(bits)
                 if not t > 0 or t > 1:
                     continue
-                below = flint.arb_poly(under)(t)
+                below = value_at(under, t)
                 if below.contains(0):  # at t = 1 only, where sums coincide
                     continue
                 sure = _holds(block, active, t, S)
                 if sure is not False:
-                    values.append((flint.arb_poly(over)(t) / below, sure is True, point))
+                    values.append((value_at(over, t) / below, sure is True, point))
         least = values[0][0].upper()
         for v, sure, _ in values[1:]:
             if sure and v.upper() < least:
@@ -568,7 +569,7 @@ class Transition:
         Blocks with the larger gain above and below.
     point : Point or None
         The root of an irreducible polynomial, where one was found (binary law).
-    known : {"exact", "rigorous", "numerical"}
+    known : {"proved", "enclosed", "numerical"}
         Of S; ``numerical`` is not used as long as every block has an enclosure.
     digits : int
         Decimals that the interval fixes.
@@ -584,7 +585,7 @@ class Transition:
     denser: str
     sparser: str
     point: Point | None
-    known: Literal["exact", "rigorous", "numerical"]
+    known: Literal["proved", "enclosed", "numerical"]
     digits: int
     rivals: tuple[tuple[str, float], ...]
     margin: float
@@ -694,7 +695,7 @@ def transition(
         denser,
         sparser,
         point,
-        "exact" if point else "rigorous",
+        "proved" if point else "enclosed",
         math.floor(-math.log10(float(high - low)) + 1e-9),
         rivals,
         margin,

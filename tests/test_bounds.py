@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import betainc, eval_gegenbauer
 
-from packing.algebra.zonal import combine, expand, fraction, nowhere_positive, rational, zonal
+from packing.algebra.balls import fraction, rational
+from packing.algebra.zonal import combine, expand, nowhere_positive, zonal
 from packing.arrangement import Arrangement
 from packing.bounds import best, bounds, delsarte, delsarte_cosine, gap, lines, points, skipped
 from packing.bounds import spherical_codes as levenshtein

@@ -82,7 +82,7 @@ def test_the_polynomial_is_the_minimal_one_and_its_root_is_enclosed() -> None:
     S = sympy.Symbol("S")
     a, b = mixture("triangle", ignored=1), mixture(("digon", 2))
     found = crossing(a, b, 0.35, 0.45)
-    assert found.known == "exact" and found.point is not None
+    assert found.known == "proved" and found.point is not None
     p = sympy.Poly(list(reversed(found.point.polynomial)), S)
     assert p.is_irreducible
     # the triangle with t >= 0 active by hand: z = b for nothing or all on, b + rho for one, ...
@@ -121,9 +121,9 @@ def test_blocks_that_both_phases_share_do_not_matter() -> None:
 
 def test_fields_are_joined_or_the_crossing_is_enclosed() -> None:
     one = crossing(mixture("pentagon"), mixture(("digon", 2), ignored=1), 0.05, 0.4)
-    assert one.known == "exact" and one.point is not None and one.point.degree > 2
+    assert one.known == "proved" and one.point is not None and one.point.degree > 2
     other = crossing(mixture("octagon"), mixture("pentagon", ignored=3), 0.01, 0.2, digits=20)
-    assert other.known == "rigorous" and other.point is None and other.digits >= 20
+    assert other.known == "enclosed" and other.point is None and other.digits >= 20
 
 
 def test_bad_questions_are_named() -> None:

@@ -17,16 +17,16 @@ from packing.arrangement import Arrangement, contact_graph
 from packing.catalogue.polytopes import antiprism
 from packing.errors import BadInput
 from packing.proofs.certificates import certify
-from packing.proofs.existence import (
+from packing.proofs.contact_equations import (
     Action,
     Equations,
     Form,
-    existence,
     generators,
-    plain,
+    plain_model,
     reduce,
-    symmetric,
+    symmetric_model,
 )
+from packing.proofs.existence import existence
 from packing.search import search
 
 REFERENCE = Path(__file__).parent / "data" / "reference" / "tammes_d3.csv"
@@ -242,14 +242,20 @@ def test_the_exact_route_looks_at_the_contacts_too():
     assert not existence(W, np.vstack([pairs, far])).proved
 
 
+def unclear(found):
+    """Whether the answer says that contacts are unclear, or that nothing is jammed."""
+    reasons = ("contacts differ by", "every vector can move")
+    return found.status == "unsettled" and found.sentence.startswith(reasons)
+
+
 def test_rough_and_random_codes_are_not_proved():
     rng = np.random.default_rng(0)
     W = found(13) + 1e-5 * rng.normal(size=(3, 13))
-    assert existence(W).status in ("contacts unclear", "not jammed")
+    assert unclear(existence(W))
     assert existence(W, tolerance=1e-3).proved  # the equations polish it, and it stays near
     far = found(13) + 1e-2 * rng.normal(size=(3, 13))
     assert not existence(far, contact_graph(found(13), 1e-9).pairs).proved
-    assert existence(rng.normal(size=(3, 9))).status in ("not jammed", "contacts unclear")
+    assert unclear(existence(rng.normal(size=(3, 9))))
     assert "polish" in existence(found(13) + 1e-10 * rng.normal(size=(3, 13))).sentence
 
 
@@ -268,7 +274,7 @@ def test_newton_reaches_the_digits_asked_for():
     core = contact_graph(found(7), 1e-9)
     held = np.zeros((7, 7), dtype=bool)
     held[core.pairs[:, 0], core.pairs[:, 1]] = held[core.pairs[:, 1], core.pairs[:, 0]] = True
-    system = plain(found(7), held, False).equations
+    system = plain_model(found(7), held, False).equations
     _, left = system.refine(1000)
     assert float(left.log()) < -600  # 10^-300 is e^-690
     # the Jacobian against differences
@@ -304,7 +310,7 @@ def test_symmetry_is_none_where_there_is_none():
     W = W / np.linalg.norm(W, axis=0)
     held = np.zeros((13, 13), dtype=bool)
     held[0, 1] = held[1, 0] = True
-    assert symmetric(W, held, False, 200, 1e-9) is None
+    assert symmetric_model(W, held, False, 200, 1e-9) is None
 
 
 def test_small_cases_and_json():

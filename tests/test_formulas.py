@@ -14,10 +14,10 @@ import flint
 import pytest
 import sympy
 
+from packing.algebra.balls import decimals
 from packing.errors import BadInput, NotReached
 from theory.symmetric import closed_form, formula_text, orbit_form
 from theory.symmetric.orbits import pyramid
-from theory.symmetric.points import decimals
 
 S, BETA = sympy.symbols("S beta")
 

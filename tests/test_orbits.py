@@ -20,13 +20,14 @@ import pytest
 import sympy
 from scipy.optimize import minimize
 
+from packing.algebra.balls import Jet
 from packing.catalogue import entries, entry
 from packing.errors import BadInput
 from packing.symmetry import orbits
 from theory.features import Features
 from theory.losses.expected import loss
 from theory.symmetric import Orbits, broken, closed_form, orbit_form
-from theory.symmetric.orbits import Jet, bipyramid, capped_prism, jet, krawczyk, prism, pyramid
+from theory.symmetric.orbits import bipyramid, capped_prism, jet, krawczyk, prism, pyramid
 
 
 def ring(k: int, h: float, turn: float = 0.0) -> Any:
@@ -160,7 +161,7 @@ def test_slopes_and_curvature_are_differences_of_the_loss() -> None:
     at, step = np.array([0.9, 1.1, 0.07, -0.2, -0.35]), 1e-4
     with flint.ctx.workprec(256):
         found = jet(form, Fraction(1, 5), [flint.arb(x) for x in at])
-    slopes, H = [float(g.mid()) for g in found.gradient()], found.hessian()
+    slopes, H = [float(g.mid()) for g in found.gradient.entries()], found.hessian
 
     def value(x: Any) -> float:
         return float(form.loss(x[:2].tolist(), x[2:4].tolist(), 0.2, float(x[4])))
@@ -173,8 +174,8 @@ def test_slopes_and_curvature_are_differences_of_the_loss() -> None:
 
 
 def test_a_jet_at_a_kink_is_refused_or_enclosed() -> None:
+    from packing.algebra.balls import positive, powers
     from packing.errors import NotReached
-    from theory.symmetric.orbits import positive, powers
 
     (z,) = Jet.parameters([flint.arb(0, 1e-9)])
     with pytest.raises(NotReached, match="kink"):
@@ -219,8 +220,8 @@ def restricted(name: str, S: float, law: str, starts: int = 5) -> float:
 def test_minimum_is_what_minimisation_finds(name: str, law: str, S: float) -> None:
     form = orbit_form(SHAPES[name], law)
     found = form.minimum(S)
-    assert found.stationary and found.local and "proved" in found.known
-    assert "numerical: that nothing lies lower" in found.known
+    assert found.stationary and found.local and "proved" in found.advice
+    assert "numerical: that nothing lies lower" in found.advice
     assert found.loss.rel_accuracy_bits() > 50
     # the uniform law's exact sums are slow here: one start, from which scipy finds it
     starts = 1 if law == "uniform" else 3
@@ -269,7 +270,7 @@ def test_a_minimum_on_the_border_is_only_a_bound_and_says_so() -> None:
     found = orbit_form(SHAPES["triangular bipyramid"], "binary").minimum(0.7)
     proved = orbit_form(capped_prism(4, twisted=True), "binary").minimum(0.1)
     assert not proved.stationary and not proved.local
-    assert "numerical: that it is stationary" in proved.known
+    assert "numerical: that it is stationary" in proved.advice
     assert min(float(r.mid()) for r in proved.norms) == 0.0
     assert found.loss > 0
 

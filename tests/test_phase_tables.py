@@ -135,12 +135,12 @@ def test_many_features_have_rivals_too() -> None:
 
 def test_dimensions_for_all() -> None:
     (row,) = candidates(2, 3, 0.3, optimal=False)
-    assert row["phase"] == "2 dedicated" and row["loss"] == 0 and row["known"] == "exact"
+    assert row["phase"] == "2 dedicated" and row["loss"] == 0 and row["known"] == "proved"
 
 
 def test_how_a_sum_is_known() -> None:
-    assert weakest([]) == "exact"
-    assert weakest(["exact", "numerical", "rigorous"]) == "numerical"
+    assert weakest([]) == "proved"
+    assert weakest(["proved", "numerical", "enclosed"]) == "numerical"
 
 
 # laws
@@ -185,7 +185,7 @@ def test_critical_against_the_programme_on_both_sides() -> None:
     for row in cells:
         n, d, S = row["n"], row["d"], row["S_star"]
         if d >= n:
-            assert S == 1.0 and row["known"] == "exact" and row["sparser"] == f"{n} dedicated"
+            assert S == 1.0 and row["known"] == "proved" and row["sparser"] == f"{n} dedicated"
             continue
         if S == 1.0:
             continue
@@ -193,7 +193,7 @@ def test_critical_against_the_programme_on_both_sides() -> None:
         assert below.represented == n and below.name == row["sparser"]
         assert above.represented < n and above.name == row["denser"]
     known = {(row["n"], row["d"]): row["known"] for row in cells}
-    assert known[4, 2] == "exact"  # digons against a triangle: a root of a polynomial
+    assert known[4, 2] == "proved"  # digons against a triangle: a root of a polynomial
     assert known[5, 2] == "numerical"  # uneven digons have no formula here
 
 
@@ -207,7 +207,7 @@ def test_critical_negative_control() -> None:
 def test_critical_uniform() -> None:
     (row,) = critical((4,), (2,), ("uniform",), S_min=0.05)
     S = row["S_star"]
-    assert row["known"] == "rigorous" and row["one_minus_S_star"] == 1 - S
+    assert row["known"] == "enclosed" and row["one_minus_S_star"] == 1 - S
     pair = 4 * block_loss([(-1.0, 1)], [S], "uniform")[0]
     triple = 3 * block_loss([(-0.5, 2)], [S], "uniform")[0] + S / 3 - S * S / 4
     assert pair == pytest.approx(triple, rel=1e-9)
@@ -263,7 +263,7 @@ def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPa
 
     def slow(a: Any, b: Any, S: float) -> str:
         asked.append((a.name, b.name))
-        return "rigorous"
+        return "enclosed"
 
     monkeypatch.setattr("theory.tables.programme.how_known", slow)
     small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
@@ -271,19 +271,19 @@ def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPa
     assert any(entry(name).n > 16 for name, _ in large.parts)
     quick = Certainty()
     assert quick.of(large, other, 0.03) == "numerical" and not asked
-    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "rigorous" and len(asked) == 1
+    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "enclosed" and len(asked) == 1
     quick.of(small, best_mixture(5, 2, 0.3), 0.2)
     assert len(asked) == 1  # the same crossing is not asked twice
     spent = Certainty(seconds=1.0, spent=2.0)
     assert spent.of(small, best_mixture(5, 2, 0.3), 0.2) == "numerical"
     every = Certainty(every=True, spent=100.0)
-    assert every.of(large, other, 0.03) == "rigorous" and len(asked) == 2
+    assert every.of(large, other, 0.03) == "enclosed" and len(asked) == 2
 
 
 def test_exact_on_the_command_line() -> None:
     line = "table phases -n 4 -d 2 --law uniform"
     known = [row["known"] for row in answered(f"{line} --exact", schema=TABLE)["rows"]]
-    assert "rigorous" in known
+    assert "enclosed" in known
 
 
 def test_a_law_without_exact_forms_is_answered_and_says_so() -> None:
@@ -335,7 +335,7 @@ def test_surplus_rows_are_kept_and_shortened(monkeypatch: pytest.MonkeyPatch) ->
         asked.append(law)
         options["progress"]("one line")
         rivals = ", ".join(f"block {k} (1 %)" for k in range(9))
-        return [{"S": 0.25, "denser": "a", "sparser": "b", "known": "exact", "rivals": rivals}]
+        return [{"S": 0.25, "denser": "a", "sparser": "b", "known": "proved", "rivals": rivals}]
 
     monkeypatch.setattr("theory.mixtures.surplus_sequence.transition_rows", rows)
     columns, found = transitions("uniform")

@@ -26,7 +26,7 @@ def test_takeovers_of_the_uneven_digon_are_roots(pair: Ladder) -> None:
     forms = [x for x in found if x is not None]
     assert len(forms) == 2
     for form in forms:
-        assert form.known == "exact" and form.polynomial is not None
+        assert form.known == "proved" and form.polynomial is not None
         S = min((x.S for x in pair.rungs), key=lambda s: abs(s - float(form.text)))
         assert float(form.text) == pytest.approx(S, abs=LOCATED)
         S_ = sympy.Symbol("S")
@@ -69,7 +69,7 @@ def test_a_crossing_of_formulas_is_where_the_numbers_cross(
 
     S = float(brentq(gap, low, high, xtol=1e-9))
     form = exact_rung(S, denser, sparser, n, "binary")
-    assert form is not None and form.known == "exact"
+    assert form is not None and form.known == "proved"
     assert float(form.text) == pytest.approx(S, abs=LOCATED)
 
 
@@ -80,7 +80,7 @@ def test_uniform_rungs_are_enclosed() -> None:
     b = mixture(("digon", 2), law="uniform")
     wide = crossing(a, b, 0.6, 0.7, digits=10)
     form = exact_rung(float(wide), a.name, "2 digon (square)", 4, "uniform")
-    assert form is not None and form.known == "rigorous" and form.polynomial is None
+    assert form is not None and form.known == "enclosed" and form.polynomial is None
     assert form.high - form.low <= Fraction(1, 10**30)
     assert wide.low <= form.high and form.low <= wide.high
 

@@ -38,7 +38,7 @@ class ExactRung:
         An interval that holds the crossing and no other of its kind.
     polynomial : str or None
         The minimal polynomial in S; None where only the interval is known.
-    known : {"exact", "rigorous"}
+    known : {"proved", "enclosed"}
     text : str
         The number to 30 digits, or as many as the interval fixes.
     """
@@ -46,7 +46,7 @@ class ExactRung:
     low: Fraction
     high: Fraction
     polynomial: str | None
-    known: Literal["exact", "rigorous"]
+    known: Literal["proved", "enclosed"]
     text: str
 
 
@@ -163,7 +163,7 @@ def _crossed(a: Mixture, b: Mixture, low: Fraction, high: Fraction) -> ExactRung
     found: Crossing = crossing(a, b, low, high, digits=30)
     if found.point is not None:
         return _pointed(found.point)
-    return ExactRung(found.low, found.high, None, "rigorous", _shown(found.low, found.high))
+    return ExactRung(found.low, found.high, None, "enclosed", _shown(found.low, found.high))
 
 
 def _takeover(
@@ -187,13 +187,13 @@ def _takeover(
 def _pointed(point: Point) -> ExactRung:
     import flint
 
-    from theory.symmetric.points import fraction
+    from packing.algebra.balls import fraction
 
     low, high = point.interval
     with flint.ctx.workprec(160):
         ball = point.ball(160)
         shown = _shown(fraction(ball.lower()), fraction(ball.upper()))
-    return ExactRung(low, high, point.equation, "exact", shown)
+    return ExactRung(low, high, point.equation, "proved", shown)
 
 
 def _shown(low: Fraction, high: Fraction, most: int = 30) -> str:

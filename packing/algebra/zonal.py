@@ -13,20 +13,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from flint import fmpq, fmpq_poly
+
+from packing.algebra.balls import fraction, rational
+
 Polynomial = Any
 """flint.fmpq_poly; flint has no type stubs."""
-
-
-def rational(x: Fraction | int) -> Any:
-    """The number as flint.fmpq."""
-    from flint import fmpq
-
-    return fmpq(x) if isinstance(x, int) else fmpq(x.numerator, x.denominator)
-
-
-def fraction(x: Any) -> Fraction:
-    """flint.fmpq as a Fraction."""
-    return Fraction(int(x.p), int(x.q))
 
 
 @lru_cache(maxsize=256)
@@ -35,8 +27,6 @@ def zonal(d: int, degree: int, lines: bool = False) -> tuple[Polynomial, ...]:
 
     P_0 = 1, P_1 = x, P_(k+1) = ((2k+d-2) x P_k - k P_(k-1)) / (k+d-2).
     """
-    from flint import fmpq, fmpq_poly
-
     top = 2 * degree if lines else degree
     found = [fmpq_poly([1]), fmpq_poly([0, 1])]
     for k in range(1, top):
@@ -61,8 +51,6 @@ def expand(f: Polynomial, d: int, lines: bool = False) -> tuple[Fraction, ...]:
 
 def combine(weights: tuple[Fraction, ...], d: int, lines: bool = False) -> Polynomial:
     """1 + sum of weights[k-1] times the k-th polynomial of the system."""
-    from flint import fmpq_poly
-
     basis = zonal(d, len(weights), lines)
     total = fmpq_poly([1])
     for k, weight in enumerate(weights, start=1):
@@ -94,8 +82,6 @@ def nowhere_positive(h: Polynomial, low: Fraction, high: Fraction) -> bool:
 
 
 def _odd_part(h: Polynomial) -> Polynomial:
-    from flint import fmpq_poly
-
     product = fmpq_poly([1])
     for factor, multiplicity in h.numer().factor_squarefree()[1]:
         if multiplicity % 2:
@@ -104,8 +90,6 @@ def _odd_part(h: Polynomial) -> Polynomial:
 
 
 def _without_root(p: Polynomial, root: Fraction) -> Polynomial:
-    from flint import fmpq_poly
-
     if p(rational(root)) != 0:
         return p
     return divmod(p, fmpq_poly([-rational(root), 1]))[0]  # square-free: once is enough
@@ -132,8 +116,6 @@ def _roots_between(p: Polynomial, low: Fraction, high: Fraction) -> int:
 
 
 def _primitive(p: Polynomial) -> Polynomial:
-    from flint import fmpq, fmpq_poly
-
     whole = p.numer()
     return fmpq_poly(whole) * fmpq(1, abs(int(whole.content())))
 

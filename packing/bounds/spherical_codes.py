@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from packing.algebra.zonal import Polynomial, distinct_roots, expand, fraction, rational, zonal
+from packing.algebra.balls import fraction, rational
+from packing.algebra.zonal import Polynomial, distinct_roots, expand, zonal
 from packing.bounds.bound import BITS, Bound, down, down_fraction, up, up_fraction
 from packing.errors import BadInput
 from packing.types import Float

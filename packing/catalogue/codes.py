@@ -15,22 +15,17 @@ from packing.catalogue.exact import Points, from_points, from_table
 from packing.catalogue.lattices import nordstrom_robinson
 from packing.catalogue.polytopes import icosahedron
 
-SEVEN = Field((9, -9, -9, 1), 0, 1, "CRootOf(3*x**3 - 9*x**2 - 3*x + 1, 1)", scale=3)
-"""Q(x), x = 0.21... the cosine of the best seven points; written in y = 3x."""
+SEVEN = Field((1, -3, -9, 3), 1)
+"""Q(x), x = 0.21... the cosine of the best seven points."""
 
-TEN = Field((49, -14, -4, 1), 0, 4, "CRootOf(7*x**3 - 4*x**2 - 2*x + 1, 1)", scale=7)
-"""Q(x), x = 0.40... the cosine of the best ten points; written in y = 7x."""
+TEN = Field((1, -2, -4, 7), 1)
+"""Q(x), x = 0.40... the cosine of the best ten points."""
 
-THIRTEEN = Field(
-    (1, -8, -12, 24, 38, 8, -12, -24, 1),
-    Fraction(1, 2),
-    Fraction(3, 5),
-    "CRootOf(x**8 - 24*x**7 - 12*x**6 + 8*x**5 + 38*x**4 + 24*x**3 - 12*x**2 - 8*x + 1, 1)",
-)
+THIRTEEN = Field((1, -8, -12, 24, 38, 8, -12, -24, 1), 1)
 """Q(x), x = 0.54... the cosine of the best thirteen points."""
 
-FOURTEEN = Field((-4, 0, 3, -1, 1), 1, 2, "CRootOf(4*x**4 - 2*x**3 + 3*x**2 - 1, 1)", scale=2)
-"""Q(x), x = 0.56... the cosine of the best fourteen points; written in y = 2x."""
+FOURTEEN = Field((-1, 0, 3, -2, 4), 1)
+"""Q(x), x = 0.56... the cosine of the best fourteen points."""
 
 Vector = list[Number]
 
@@ -48,7 +43,7 @@ def seven() -> ExactGram:
     ArithmeticError
         If the two conditions on h disagree.
     """
-    x = SEVEN(0, Fraction(1, 3))
+    x = SEVEN.x
     h = (1 - 5 * x * x) / (1 + 3 * x * x)
     if h * h * 3 != 2 * x + 1:
         raise ArithmeticError("the last three points do not touch each other")
@@ -109,7 +104,7 @@ def ten() -> ExactGram:
     ArithmeticError
         If not all 19 pairs touch.
     """
-    x = TEN(0, Fraction(1, 7))
+    x = TEN.x
     frame = Frame(x, x)
     q, c, r = frame.axes
     p, s = frame.flip(r, q, c), frame.flip(q, c, r)
@@ -150,7 +145,7 @@ def thirteen() -> ExactGram:
     ArithmeticError
         If not all 24 pairs touch.
     """
-    x = THIRTEEN(0, 1)
+    x = THIRTEEN.x
     frame = Frame(x, x * x)
     first, second, third = layers(frame)
     return frame.gram([frame.axes[0], *first, *second, *third], 24)
@@ -168,7 +163,7 @@ def fourteen() -> ExactGram:
     ArithmeticError
         If not all 28 pairs touch.
     """
-    x = FOURTEEN(0, Fraction(1, 2))
+    x = FOURTEEN.x
     frame = Frame(x, x)
     first, second, third = layers(frame)
     pole = frame.axes[0]

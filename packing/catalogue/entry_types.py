@@ -1,8 +1,8 @@
 """What the catalogue holds: named arrangements of unit vectors with exact inner products.
 
 Everything exact is kept as whole numbers (which pairs have which cosine) beside a short list of
-algebraic numbers written as text that sympy reads. So a name costs nothing until its formulas are
-asked for, and `packing.recognition` compares whole numbers instead of decimals.
+algebraic numbers. So a name costs nothing until its formulas are asked for, and
+`packing.recognition` compares whole numbers instead of decimals.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from packing.algebra.number_fields import Cosine as Cosine
+from packing.algebra.number_fields import cosine
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.types import Float, Int
-
-if TYPE_CHECKING:
-    pass
-
 
 LARGEST_ARRAY = 2**30
 """Bytes one array may take; larger ones are refused before they are made."""
@@ -228,7 +225,7 @@ class Entry:
     @property
     def coherence(self) -> Cosine:
         """The largest |cosine| between two vectors that are not antipodal, with its sign."""
-        found = (c for _, row in self.rows for c, _ in row if c.text != "-1")
+        found = (c for _, row in self.rows for c, _ in row if c != MINUS_ONE)
         return max(found, key=lambda c: (round(abs(c.value), 14), c.value), default=MINUS_ONE)
 
     def proved(self, optimal_for: str) -> bool:
@@ -263,7 +260,7 @@ class Entry:
         }
 
 
-MINUS_ONE = Cosine("-1", -1.0)
+MINUS_ONE = cosine(-1)
 
 
 def factor(G: Float, d: int) -> Float:

@@ -11,7 +11,6 @@ from math import comb
 import numpy as np
 
 from packing.algebra.number_fields import (
-    DIGITS,
     RATIONALS,
     Field,
     Number,
@@ -31,16 +30,13 @@ def assemble(index: Int, numbers: Sequence[Number]) -> ExactGram:
     Raises
     ------
     ValueError
-        If the diagonal is not 1, a number is not in [-1, 1], or two are too close to be ordered.
+        If the diagonal is not 1, or a number is not in [-1, 1].
     """
-    kinds = sorted(set(numbers), key=lambda x: x.near, reverse=True)
-    gaps = [x.near - y.near for x, y in itertools.pairwise(kinds)]
-    if gaps and min(gaps) < Fraction(1, 2 ** (DIGITS // 2)):
-        raise ValueError("two different numbers agree to 100 binary digits: compare them exactly")
+    kinds = sorted(set(numbers), reverse=True)
     rank = {x: i for i, x in enumerate(kinds)}
     colours = np.array([rank[x] for x in numbers], dtype=np.int64)[index]
     one = kinds[0]
-    if one != one.field(1) or np.any(np.diag(colours)) or kinds[-1].near < -1:
+    if one != 1 or np.any(np.diag(colours)) or kinds[-1] < -1:
         raise ValueError("these are not the inner products of unit vectors")
     colours.setflags(write=False)
     return ExactGram(colours, tuple(x.cosine for x in kinds))
@@ -164,8 +160,8 @@ def row_of(pairs: Iterable[tuple[Number, int]]) -> Row:
     total: dict[Number, int] = {}
     for number, several in pairs:
         total[number] = total.get(number, 0) + several
-    kinds = sorted(total.items(), key=lambda x: x[0].near, reverse=True)
-    return tuple((number.cosine, several) for number, several in kinds if several)
+    kinds = sorted(total, reverse=True)
+    return tuple((number.cosine, total[number]) for number in kinds if total[number])
 
 
 def rational_row(*pairs: tuple[Fraction | int, int]) -> Row:

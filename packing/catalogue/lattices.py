@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from packing.algebra.number_fields import RATIONALS, quadratic, rational, solve
+from packing.algebra.number_fields import RATIONALS, cosine, quadratic, solve
 from packing.catalogue import references as by
 from packing.catalogue.entry_types import Entry, ExactGram, Row, affordable
 from packing.catalogue.exact import (
@@ -304,7 +304,7 @@ def basis_codes() -> tuple[Entry, ...]:
             name="Kerdock 288-code",
             d=16,
             n=288,
-            rows=((288, (*((rational(x), m) for x, m in row), (rational(-1), 1))),),
+            rows=((288, (*((cosine(x), m) for x, m in row), (cosine(-1), 1))),),
             symmetry_order=2**9 * math.factorial(9) // 2,  # 2^(1+8).A9: A9 acts on the bases
             claims=(
                 proved("universal", "Cohn, de Laat & Leijenhorst, arXiv 2403.16874 (2024)"),
@@ -525,4 +525,4 @@ def _entry(code: Descent, order: int, seen_from: str) -> Entry:
 
 
 def _row(counts: Sequence[tuple[Fraction, int]]) -> Row:
-    return tuple((rational(x), m) for x, m in counts)
+    return tuple((cosine(x), m) for x, m in counts)

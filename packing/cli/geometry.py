@@ -452,14 +452,14 @@ def _certificate(judged: Judgement, target: Path) -> dict[str, Any]:
 
 def _proofs(judged: Judgement) -> tuple[Judgement, dict[str, Any]]:
     """That an exact code exists near the one found, and its largest cosine as a number."""
-    from packing.algebra.identification import algebraic
+    from packing.proofs.exact_gram import exact_cosine
     from packing.proofs.existence import existence
     from packing.recognition import with_exact
 
     criterion: Any = judged.code.criterion
     arrangement = judged.code.arrangement
     there = existence(arrangement, criterion=criterion)
-    exact = algebraic(arrangement, criterion=criterion)
+    exact = exact_cosine(arrangement, criterion=criterion)
     if exact.status == "proved":
         judged = with_exact(judged, exact.text)
     return judged, {"existence": there.as_dict(), "algebraic": exact.as_dict()}

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import flint
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -132,8 +133,6 @@ def _suspects(
 
 def degrees_below(cosine: Fraction) -> float:
     """The largest double that is at most arccos(cosine) in degrees, within a few ulp; rigorous."""
-    import flint
-
     if cosine in _NIVEN:
         return _NIVEN[cosine]
     if not -1 <= cosine <= 1:
@@ -149,8 +148,6 @@ def degrees_below(cosine: Fraction) -> float:
 
 def cosine_below(degrees: Fraction) -> Fraction:
     """A rational at most cos(degrees), by less than 1e-30."""
-    import flint
-
     for cosine, angle in _NIVEN.items():
         if degrees == angle:
             return cosine

@@ -1,34 +1,36 @@
-"""Inner products of a code to many digits, from its contact equations.
+"""Exact inner products of a code: many digits from its contact equations, then exact numbers.
 
 A code that its contacts hold in place is known to as many digits as anyone asks for. Numerical: the
-residual and the agreement of equal values say how far to trust them.
+residual and the agreement of equal values say how far to trust them. From digits the inner products
+are guessed as numbers of one field, and exact arithmetic proves that a code has them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import flint
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import qr
 
-from packing.algebra.identification import (
-    CERTAIN,
-    Algebraic,
-    Element,
-    Field,
-    common_field,
-    fraction_of,
-)
-from packing.algebra.roots import real_roots, root_text
+from packing.algebra.balls import Ball, fraction, positive_definite
+from packing.algebra.identification import CERTAIN, DEGREE, Algebraic, algebraic, common_field
+from packing.algebra.number_fields import Cosine, Number
 from packing.arrangement import Arrangement
+from packing.catalogue.entry_types import ExactGram
 from packing.proofs.certificates import Criterion, as_arrangement
-from packing.proofs.existence import TOLERANCE, Box, contact_structure, plain, symmetric
+from packing.proofs.contact_equations import (
+    TOLERANCE,
+    Box,
+    contact_structure,
+    plain_model,
+    symmetric_model,
+)
+from packing.results import Evidence
 from packing.types import Float, Int
-
-if TYPE_CHECKING:
-    from packing.catalogue.entry_types import ExactGram
-
 
 LARGEST = 300
 """Codes of more vectors than this are not refined."""
@@ -42,8 +44,8 @@ class Precise:
     """Inner products to many digits: which pair has which value, and the values in balls."""
 
     colours: Int
-    values: tuple[Any, ...]
-    cosine: Any
+    values: tuple[Ball, ...]
+    cosine: Ball
     digits: float
 
     @property
@@ -63,8 +65,6 @@ def precise(
     independent; what they leave open shows as too large a residual, or as values that differ
     within one colour.
     """
-    import flint
-
     whole = as_arrangement(arrangement)
     if whole.n > LARGEST:
         return None
@@ -77,7 +77,7 @@ def precise(
     X = axes[:, : int((scale > 1e-6).sum())].T @ core
     held, n = touches[np.ix_(graph.core, graph.core)], X.shape[1]
     bits = int(digits * 3.33) + 32
-    model = symmetric(X, held, lines, bits, tolerance) or plain(X, held, lines)
+    model = symmetric_model(X, held, lines, bits, tolerance) or plain_model(X, held, lines)
     system = model.equations
     if system.unknowns > 1000:
         return None
@@ -107,8 +107,6 @@ def precise(
 
 def rough(whole: Arrangement, tolerance: float) -> Precise:
     """Cosines as they are: means over the pairs of one colour."""
-    import flint
-
     C = whole.directions.T @ whole.directions
     colours, _ = _colours(C, tolerance)
     sums = np.bincount(colours.ravel(), weights=C.ravel()) / np.bincount(colours.ravel())
@@ -136,16 +134,14 @@ def _colours(C: Float, tolerance: float) -> tuple[Int, list[tuple[int, int]]]:
     return colours, first
 
 
-# Exact Gram matrices: every inner product of a code as an algebraic number, and a proof.
+# --- exact Gram matrices ------------------------------------------------------------------------
 #
-# All entries are written as polynomials in one number, alpha, over the rationals. Then G is a
-# matrix
-# over the field Q(alpha), and whether its rank is r is a question about whole numbers: replacing
-# every entry by the matrix of multiplication by it (k x k for a field of degree k) gives a rational
-# matrix of k times the rank. If the exact rank is r, and some principal r x r block is positive
-# definite (in balls), r eigenvalues are positive (interlacing) and the others vanish: G is the Gram
-# matrix of n vectors in R^r. So a code with these exact inner products exists, however they were
-# guessed. Derived here.
+# All entries are written as polynomials in one number over the rationals. Then G is a matrix over a
+# field, and whether its rank is r is a question about whole numbers: replacing every entry by the
+# matrix of multiplication by it (k x k for a field of degree k) gives a rational matrix of k times
+# the rank. If the exact rank is r, and some principal r x r block is positive definite (in balls),
+# r eigenvalues are positive (interlacing) and the others vanish: G is the Gram matrix of n vectors
+# in R^r. So a code with these exact inner products exists, however they were guessed. Derived here.
 
 
 FIELD = 16
@@ -161,9 +157,9 @@ class Exact:
 
     Parameters
     ----------
-    status : {"proved", "none"}
+    status : Evidence
         ``proved``: vectors with exactly these inner products exist in R^rank, within 1e-9 of the
-        given ones.
+        given ones; else ``unsettled``.
     sentence : str
     gram : ExactGram or None
         Unit norms: the inner products are cosines.
@@ -175,7 +171,7 @@ class Exact:
         Minimal polynomial of the number that generates all entries, constant term first.
     """
 
-    status: Literal["proved", "none"]
+    status: Evidence
     sentence: str
     gram: ExactGram | None = None
     largest: Algebraic | None = None
@@ -184,7 +180,7 @@ class Exact:
 
     @property
     def proved(self) -> bool:
-        return self.status == "proved"
+        return self.status is Evidence.PROVED
 
 
 def exact_gram(
@@ -227,42 +223,75 @@ def exact_gram(
         if found is not None:
             return found
     why = "no common field was found" if tried else "its cosines are not known to enough digits"
-    return Exact("none", f"no exact form of the {whole.n} vectors: {why}")
+    return Exact(Evidence.UNSETTLED, f"no exact form of the {whole.n} vectors: {why}")
+
+
+def exact_cosine(
+    arrangement: ArrayLike | Arrangement,
+    *,
+    criterion: Criterion = "angle",
+    digits: int = 300,
+    degree: int = DEGREE,
+    certain: float | None = None,
+) -> Algebraic:
+    """The largest cosine (lines: |cosine|) of a polished code as a root of a polynomial.
+
+    Parameters
+    ----------
+    arrangement, criterion
+        As for `exact_gram`.
+    digits : int
+        How far the contact equations are refined.
+    degree, certain
+        As for `packing.algebra.identification.algebraic`.
+
+    Returns
+    -------
+    Algebraic
+        ``proved`` where the exact Gram matrix is.
+    """
+    known = precise(arrangement, criterion, digits)
+    if known is None:
+        return Algebraic(
+            Evidence.UNSETTLED,
+            "the contacts do not determine the code to many digits: polish it, or give digits",
+        )
+    found = algebraic(known.cosine, degree=degree, certain=certain)
+    if found.point is not None and found.degree * known.n <= 256:
+        exact = exact_gram(arrangement, criterion=criterion, digits=digits)
+        if exact.largest is not None and exact.largest.coefficients == found.coefficients:
+            sentence = f"{found.sentence}; {exact.sentence}"
+            return replace(found, status=Evidence.PROVED, sentence=sentence)
+    return found
 
 
 def _settled(whole: Arrangement, known: Precise, criterion: Criterion) -> Exact | None:
     """The exact Gram matrix with the values guessed from these digits, if it is proved."""
     r = whole.rank()
     certain = 3.0 if known.digits <= FLOAT_DIGITS else CERTAIN  # a wrong guess fails the proof
-    values = [fraction_of(value) for value in known.values[1:]]
+    values = [fraction(value) for value in known.values[1:]]
     guess = common_field(values, known.digits, min(FIELD, ROWS // whole.n), certain)
     if guess is None:
         return None
-    field, elements = guess
-    elements.insert(0, _one(field))
-    if whole.n * field.degree > ROWS or field.rank(known.colours, elements) != r:
+    field, numbers = guess
+    numbers.insert(0, field(1))
+    if whole.n * field.degree > ROWS or rank(known.colours, numbers) != r:
         return None
-    if not _positive(whole, known.colours, field, elements, r):
+    balls = [number.ball(192) for number in numbers]
+    near = flint.arb(10) ** -9
+    if any(not abs(b - v) < near for b, v in zip(balls, known.values, strict=True)):
         return None
-    import flint
-
-    from packing.catalogue.entry_types import Cosine, ExactGram
-
-    cosines = []
-    for element, value in zip(elements, known.values, strict=True):
-        ball = field.ball(element, 192)
-        if not abs(ball - value) < flint.arb(10) ** -9:
-            return None
-        cosines.append(_cosine(field, element, ball))
+    if not _positive(whole, known.colours, balls, r):
+        return None
     gram = ExactGram(
-        known.colours, tuple(Cosine(c.text, float(c.enclosure().mid())) for c in cosines)
+        known.colours, tuple(Cosine(number.point.text, float(number), number) for number in numbers)
     )
-    largest, top = _largest(field, elements, gram, cosines, criterion)
+    largest, top = _largest(numbers, gram, criterion)
     contacts = np.argwhere(np.triu(np.isin(known.colours, top), 1))
     kind = "rationals" if field.degree == 1 else f"a field of degree {field.degree}"
     return Exact(
-        "proved",
-        f"{whole.n} vectors with these {len(elements) - 1} exact cosines exist in R^{r}: the exact "
+        Evidence.PROVED,
+        f"{whole.n} vectors with these {len(numbers) - 1} exact cosines exist in R^{r}: the exact "
         f"Gram matrix over {kind} has rank {r} and is positive semidefinite (proved)",
         gram,
         largest,
@@ -271,57 +300,38 @@ def _settled(whole: Arrangement, known: Precise, criterion: Criterion) -> Exact 
     )
 
 
-def _one(field: Field) -> Element:
-    from fractions import Fraction
+def rank(colours: Int, numbers: Sequence[Number]) -> int:
+    """Rank of the matrix whose entry (i, j) is numbers[colours[i, j]]; exact."""
+    n, k = colours.shape[0], numbers[0].field.degree
+    common = math.lcm(*(int(number.multiplication.numer_denom()[1]) for number in numbers))
+    blocks = np.empty((len(numbers), k, k), dtype=object)
+    for i, number in enumerate(numbers):
+        blocks[i] = (number.multiplication * common).numer_denom()[0].tolist()
+    whole = blocks[colours].transpose(0, 2, 1, 3).reshape(n * k, n * k)
+    return int(flint.fmpz_mat(whole.tolist()).rank()) // k
 
-    return (Fraction(1), *(Fraction(0),) * (field.degree - 1))
 
-
-def _positive(
-    whole: Arrangement, colours: Int, field: Field, elements: list[Element], r: int
-) -> bool:
-    """True if some principal r x r block is proved positive definite, by Cholesky in balls."""
-    import flint
-    from scipy.linalg import qr
-
+def _positive(whole: Arrangement, colours: Int, values: Sequence[Ball], r: int) -> bool:
+    """True if some principal r x r block is proved positive definite."""
     chosen = np.sort(qr(whole.directions, mode="economic", pivoting=True)[2][:r])
     with flint.ctx.workprec(192):
-        values = [field.ball(element, 192) for element in elements]
-        A = [[values[colours[i, j]] for j in chosen] for i in chosen]
-        for k in range(r):
-            if not A[k][k] > 0:
-                return False
-            for i in range(k + 1, r):
-                share = A[i][k] / A[k][k]
-                for j in range(k + 1, r):
-                    A[i][j] -= share * A[k][j]
-    return True
-
-
-def _cosine(field: Field, element: Element, ball: Any) -> Algebraic:
-    """An element as a root of its own minimal polynomial; exact."""
-    p = field.minimal(element)
-    at = [i for i, root in enumerate(real_roots(p, 192)) if root.overlaps(ball)]
-    if len(at) != 1:  # roots closer than 2^-180: nothing met in practice
-        raise ArithmeticError(f"roots of {p} are not separated")
-    return Algebraic("proved", "exact inner product of a code", root_text(p, at[0]), p, at[0])
+        block = [[values[colours[i, j]] for j in chosen] for i in chosen]
+        return positive_definite(flint.arb_mat(block))
 
 
 def _largest(
-    field: Field,
-    elements: list[Element],
-    gram: ExactGram,
-    cosines: list[Algebraic],
-    criterion: Criterion,
+    numbers: list[Number], gram: ExactGram, criterion: Criterion
 ) -> tuple[Algebraic | None, list[int]]:
     """The largest cosine (lines: |cosine|) and its colours; None where close ones are not equal."""
-    if len(elements) < 2 or np.count_nonzero(gram.colours == 0) > gram.n:
+    if len(numbers) < 2 or np.count_nonzero(gram.colours == 0) > gram.n:
         return None, []  # all vectors are one, or some repeat
     if criterion == "angle":
-        return cosines[1], [1]
-    sizes = [abs(c.value) for c in gram.cosines[1:]]
-    near = [k for k, size in enumerate(sizes, 1) if size > max(sizes) - TOLERANCE]
-    up = {tuple(c if gram.cosines[k].value >= 0 else -c for c in elements[k]) for k in near}
-    if len(up) != 1:
-        return None, []
-    return _cosine(field, up.pop(), abs(field.ball(elements[near[0]], 192))), near
+        near, up = [1], {numbers[1]}
+    else:
+        sizes = [abs(c.value) for c in gram.cosines[1:]]
+        near = [k for k, size in enumerate(sizes, 1) if size > max(sizes) - TOLERANCE]
+        up = {numbers[k] if gram.cosines[k].value >= 0 else -numbers[k] for k in near}
+        if len(up) != 1:
+            return None, []
+    proof = "exact inner product of a code"
+    return Algebraic(Evidence.PROVED, proof, up.pop().point), near

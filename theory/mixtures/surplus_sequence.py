@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
+from packing.algebra.balls import ball, fraction, value_at
+from packing.algebra.roots import Point, roots_between
 from packing.errors import BadInput, NotReached
 from packing.results import Evidence
 from packing.types import Float
@@ -33,7 +35,6 @@ from theory.mixtures.gaussian_limit import DEDICATED
 from theory.mixtures.mixture import losses
 from theory.symmetric.crossings import Mixture, exact_point, ignored_loss, sign_change, signed
 from theory.symmetric.one_orbit import closed_form
-from theory.symmetric.points import Point, ball, fraction, roots_between
 from theory.symmetric.symmetry_breaking import Active, Broken, Sum, at_S, broken, takeover
 
 # Unequal pairs: W = (r, +-t r) with 0 <= t <= 1, rho = r^2, binary law. For given active ReLUs the
@@ -129,12 +130,12 @@ def _attempt(name: str, S: Fraction, bits: int) -> PairMinimum | None:
                 t = point.ball(bits)
                 if not t > 0 or t > 1:
                     continue
-                below = flint.arb_poly(under)(t)
+                below = value_at(under, t)
                 if below.contains(0):  # at t = 1 only, where sums coincide
                     continue
                 sure = _holds(block, active, t, S)
                 if sure is not False:
-                    values.append((flint.arb_poly(over)(t) / below, sure is True, point))
+                    values.append((value_at(over, t) / below, sure is True, point))
         least = values[0][0].upper()
         for v, sure, _ in values[1:]:
             if sure and v.upper() < least:

@@ -13,12 +13,12 @@ formula_text(block, law)    formulas as text, LaTeX and enclosures
 
 from __future__ import annotations
 
+from packing.algebra.roots import Point
 from theory.symmetric.binary import Formula, Minimum, Piece
 from theory.symmetric.crossings import Crossing, Mixture, crossing, mixture
 from theory.symmetric.formatting import Printed, formula_text
 from theory.symmetric.one_orbit import ClosedForm, closed_form
 from theory.symmetric.orbits import OrbitForm, OrbitMinimum, Orbits, orbit_form
-from theory.symmetric.points import Point
 from theory.symmetric.symmetry_breaking import (
     Broken,
     BrokenMinimum,

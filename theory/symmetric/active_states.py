@@ -12,12 +12,14 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import flint
+
+from packing.algebra.balls import fraction
+from packing.algebra.number_fields import Field, Number
 from packing.errors import NotReached
-from theory.symmetric.number_fields import Element, Field
 
 LARGEST = 400_000
 """States that are listed; a row with more of them has no closed form here."""
@@ -32,14 +34,14 @@ class Row:
     Parameters
     ----------
     field : Field
-    cosines : tuple of Element
+    cosines : tuple of Number
         With the other features, in that field; zeros left out.
     counts : tuple of int
         How many others have each.
     """
 
     field: Field
-    cosines: tuple[Element, ...]
+    cosines: tuple[Number, ...]
     counts: tuple[int, ...]
 
     @property
@@ -50,17 +52,27 @@ class Row:
     @cached_property
     def scale(self) -> int:
         """Common denominator of all coordinates."""
-        return math.lcm(*(x.denominator for c in self.cosines for x in c))
+        return math.lcm(*(x.denominator for c in self.cosines for x in c.coefficients))
 
     @cached_property
     def whole(self) -> tuple[tuple[int, ...], ...]:
         """Coordinates of the cosines times the scale."""
-        return tuple(tuple(int(x * self.scale) for x in c) for c in self.cosines)
+        return tuple(tuple(int(x * self.scale) for x in c.coefficients) for c in self.cosines)
 
     def place(self, key: tuple[int, ...]) -> int:
         """A whole number that grows with the sum; equal only for equal sums (checked)."""
-        powers = self.__dict__.setdefault("_powers", _powers(self.field))
-        return sum(k * p for k, p in zip(key, powers, strict=True))
+        return sum(k * p for k, p in zip(key, self._powers, strict=True))
+
+    @cached_property
+    def _powers(self) -> list[int]:
+        """1, a, a^2, ... as whole numbers with _DIGITS binary digits after the point."""
+        with flint.ctx.workprec(_DIGITS + 64):
+            a = self.field.root(_DIGITS + 64)
+            return [math.floor(fraction(a**i) * 2**_DIGITS) for i in range(self.field.degree)]
+
+    def number(self, key: tuple[int, ...]) -> Number:
+        """The number with these coordinates over the scale."""
+        return Number(self.field, flint.fmpq_poly(list(key)) / self.scale)
 
     def sums(
         self, first: Any, factors: list[list[Any]], trim: Callable[[Any], Any] | None = None
@@ -106,19 +118,6 @@ class Row:
         return [(key, table[key]) for _, key in places]
 
 
-def _powers(field: Field) -> list[int]:
-    """1, a, a^2, ... as whole numbers with _DIGITS binary digits after the point."""
-    import flint
-
-    with flint.ctx.workprec(_DIGITS + 64):
-        found = []
-        for i in range(field.degree):
-            mantissa, power = (field.root**i).mid().man_exp()
-            shift = _DIGITS + int(power)
-            found.append(int(mantissa) << shift if shift >= 0 else int(mantissa) >> -shift)
-    return found
-
-
 @dataclass(frozen=True, eq=False)
 class States:
     """The different sums t of a row, decreasing, with their weights.
@@ -140,9 +139,9 @@ class States:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def value(self, i: int) -> Element:
+    def value(self, i: int) -> Number:
         """The sum t of state i."""
-        return tuple(Fraction(k, self.row.scale) for k in self.keys[i])
+        return self.row.number(self.keys[i])
 
     @cached_property
     def floats(self) -> list[float]:
@@ -165,8 +164,6 @@ def states(row: Row, first: Any, factors: list[list[Any]], own: tuple[Any, Any])
 
 def counted(row: Row) -> States:
     """States with whole-number polynomials in the odds u as weights."""
-    import flint
-
     u = flint.fmpz_poly([0, 1])
     one = flint.fmpz_poly([1])
     factors = [[math.comb(m, j) * u**j for j in range(m + 1)] for m in row.counts]

@@ -16,14 +16,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+import flint
+
+from packing.algebra.balls import ball, ends, fraction, positive, value_at
+from packing.algebra.polynomials import Polynomial, Quotient
+from packing.algebra.roots import Point, roots_between
 from packing.errors import NotReached
+from packing.results import Evidence
 from theory.symmetric.active_states import Row, States, counted, weighted
-from theory.symmetric.points import Point, ball, roots_between
-from theory.symmetric.polynomials import Polynomial, Quotient
-
-Known = Literal["exact", "rigorous", "numerical"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +39,11 @@ class Minimum:
     rho, bias : ball
         Squared norm and bias at the minimum.
     loss : ball
-        Per feature; encloses the truth where ``known`` is rigorous.
+        Per feature; holds the truth where ``known`` is enclosed or proved.
     active : int
         How many of the states, largest sums first, have their ReLU active; 0 where the law makes
         every threshold possible.
-    known : {"exact", "rigorous", "numerical"}
+    known : Evidence
     route : str
         What the loss came from: ``pieces`` (binary), ``vertices`` or ``transform`` (uniform).
     """
@@ -51,7 +53,7 @@ class Minimum:
     bias: Any
     loss: Any
     active: int
-    known: Known
+    known: Evidence
     route: str = "pieces"
 
     @property
@@ -101,19 +103,15 @@ def formula(row: Row, active: int, known: States | None = None) -> Formula:
     known : States, optional
         `counted` states of the row, if there already.
     """
-    import flint
-
     found = counted(row) if known is None else known
     field = row.field
-    zero = Polynomial.zero(field)
-    M0, M1, M2, X0, X1 = zero, zero, zero, zero, zero
+    M0 = M1 = M2 = X0 = X1 = Polynomial.zero(field)
     for i in range(active):
         t = found.value(i)
-        square = field.product(t, t)
         both, own = found.off[i] + found.on[i], found.on[i]
         M0 = M0 + Polynomial.of(field, both)
         M1 = M1 + Polynomial.of(field, both, t)
-        M2 = M2 + Polynomial.of(field, both, square)
+        M2 = M2 + Polynomial.of(field, both, t * t)
         X0 = X0 + Polynomial.of(field, own)
         X1 = X1 + Polynomial.of(field, own, t)
     D = M0 * M2 - M1 * M1
@@ -151,8 +149,6 @@ def candidates(found: States, values: list[Any], S: Any) -> list[Candidate]:
 
     ``found`` holds the chances at the ball S, ``values`` the sums t as balls.
     """
-    import flint
-
     M0 = M1 = M2 = X0 = X1 = flint.arb(0)
     kept = []
     last = len(found) - 1
@@ -188,55 +184,37 @@ def minimum(row: Row, S: Any, known: States | None = None) -> tuple[Minimum, lis
     list of Candidate
         All that cannot be told from the least, the least first; more than one near a transition.
     """
-    import flint
-
     found = weighted(row, S) if known is None else known
-    values = [row.field.ball(found.value(i)) for i in range(len(found))]
+    values = [found.value(i).ball() for i in range(len(found))]
     kept = candidates(found, values, S)
     finite = [c for c in kept if c.loss.is_finite()]
     if not finite:
         raise NotReached("no piece could be told at this precision: ask for more digits", None)
-    best = _least([c for c in finite if c.certain] or finite)
+    best = min([c for c in finite if c.certain] or finite, key=lambda c: fraction(c.loss))
     upper = best.loss if best.certain else at(found, values, best.rho.mid(), best.bias.mid())
     tied = [c for c in kept if not c.loss > upper]
     loss = upper
     for c in tied:
         loss = loss.union(c.loss if c.loss.is_finite() else flint.arb(0))
     tied.sort(key=lambda c: c.active != best.active)
-    return Minimum(S, best.rho, best.bias, loss, best.active, "rigorous"), tied
-
-
-def _least(some: list[Candidate]) -> Candidate:
-    """The one of least loss, by midpoints."""
-    best = some[0]
-    for c in some[1:]:
-        if c.loss.mid() < best.loss.mid():
-            best = c
-    return best
+    return Minimum(S, best.rho, best.bias, loss, best.active, Evidence.ENCLOSED), tied
 
 
 def at(found: States, values: list[Any], rho: Any, bias: Any) -> Any:
     """The loss at (rho, bias): sum of chance times (x - (rho t + b)_+)^2; any kind of number."""
-    zero = rho * 0
-    loss = zero
+    loss = rho * 0
     for i, t in enumerate(values):
-        z = positive(rho * t + bias, zero)
+        z = positive(rho * t + bias)
         loss = loss + found.off[i] * z * z + found.on[i] * (1 - z) * (1 - z)
     return loss
 
 
-def positive(z: Any, zero: Any) -> Any:
-    """max(z, 0), for balls too."""
-    return z.nonnegative_part() if hasattr(z, "nonnegative_part") else max(z, zero)
-
-
-# The minimum of a symmetric block as a piecewise rational function of S (binary law).
+# --- all S: a piecewise rational function -------------------------------------------------------
 #
 # The best piece is found at many S in ball arithmetic; between two S with different best pieces the
 # change is closed in on, and its S is the root of the numerator of the difference of the two
-# formulas. Every formula and every end is exact. That no further piece hides between the S
-# visited is
-# numerical, unless `proved` is asked, which examines all pieces on every interval.
+# formulas. Every formula and every end is exact. That no further piece hides between the S visited
+# is numerical, unless `proved` is asked, which examines all pieces on every interval.
 
 
 BITS = 256
@@ -341,13 +319,11 @@ class _Follow:
 
     def best(self, S: Fraction, before: int | None) -> int:
         """The best piece at S; of pieces that tie the one before."""
-        import flint
-
         with flint.ctx.workprec(BITS):
             u = ball(S / (1 - S))
             scale = (1 - ball(S)) ** self.row.n
-            off = tuple(scale * flint.arb_poly(p)(u) for p in self.found.off)
-            on = tuple(scale * flint.arb_poly(p)(u) for p in self.found.on)
+            off = tuple(scale * value_at(p, u) for p in self.found.off)
+            on = tuple(scale * value_at(p, u) for p in self.found.on)
             chances = States(self.row, self.found.keys, off, on)
             _, tied = minimum(self.row, ball(S), chances)
         names = [c.active for c in tied]
@@ -370,8 +346,6 @@ class _Follow:
 
     def crossing(self, low: Fraction, high: Fraction, before: int, after: int) -> Point:
         """Where two formulas agree, exactly."""
-        import flint
-
         gap = (self.formula(before).loss - self.formula(after).loss).top
         norm = gap.norm()
         if norm.is_zero():
@@ -384,7 +358,7 @@ class _Follow:
 
     def piece(self, active: int, low: Point, high: Point) -> Piece:
         f = self.formula(active)
-        text = str(self.row.field.expression(self.found.value(active - 1)))
+        text = self.found.value(active - 1).text
         return Piece(low, high, active, text, f.rho, f.bias, f.loss)
 
 
@@ -407,8 +381,6 @@ def proved(row: Row, found: tuple[Piece, ...], work: int = 60) -> bool:
     NotReached
         If the row has more states.
     """
-    import flint
-
     states = counted(row)
     if len(states) > work:
         raise NotReached(f"{len(states)} states are more than {work}: raise work, and wait", None)
@@ -429,15 +401,15 @@ def _beats(own: Formula, other: Formula, piece: Piece) -> bool:
     gap = (other.loss - own.loss).top
     if not gap.is_zero:
         deciding.append(gap)
-    low, high = piece.low.ball(BITS), piece.high.ball(BITS)
-    a, b = fraction_below(high), fraction_above(low)
-    cuts = [b, a]
+    step = Fraction(1, 1 << 200)
+    low, high = ends(piece.low.ball(BITS))[1] + step, ends(piece.high.ball(BITS))[0] - step
+    cuts = {low, high}
     for polynomial in deciding:
-        for point in roots_between(polynomial.norm(), b, a):
-            x, y = point.interval
-            cuts += [(x + y) / 2]
-    cuts = sorted(set(cuts))
-    for x, y in itertools.pairwise(cuts):
+        roots = (
+            fraction(point.ball(BITS)) for point in roots_between(polynomial.norm(), low, high)
+        )
+        cuts.update(x for x in roots if low < x < high)  # an end of the piece is a root itself
+    for x, y in itertools.pairwise(sorted(cuts)):
         S = ball((x + y) / 2)
         u = S / (1 - S)
         valid = other.valid(u)
@@ -447,17 +419,3 @@ def _beats(own: Formula, other: Formula, piece: Piece) -> bool:
         elif valid is not False and not other.loss(S) > own.loss(S):
             return False
     return True
-
-
-def fraction_below(x: Any) -> Fraction:
-    """A fraction just below a ball."""
-    from theory.symmetric.points import fraction
-
-    return fraction(x.lower()) - Fraction(1, 1 << 200)
-
-
-def fraction_above(x: Any) -> Fraction:
-    """A fraction just above a ball."""
-    from theory.symmetric.points import fraction
-
-    return fraction(x.upper()) + Fraction(1, 1 << 200)

@@ -14,15 +14,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+import flint
+
+from packing.algebra.balls import ball, fraction
+from packing.algebra.number_fields import RATIONALS
+from packing.algebra.polynomials import Polynomial, Quotient
+from packing.algebra.roots import Point, roots_between
 from packing.errors import BadInput, NotReached
+from packing.results import Evidence
 from theory.features import law_named
 from theory.symmetric import binary
-from theory.symmetric.number_fields import RATIONALS, Field
 from theory.symmetric.one_orbit import ClosedForm, closed_form
-from theory.symmetric.points import Point, ball, roots_between
-from theory.symmetric.polynomials import Polynomial, Quotient
 
 FEATURES = 60
 """Largest block whose formulas are made for a polynomial."""
@@ -60,8 +64,6 @@ class Mixture:
 
     def loss(self, S: Fraction | float, digits: int = 15) -> Any:
         """Total loss at its best norms and biases, a ball; rigorous (blocks kept symmetric)."""
-        import flint
-
         S = Fraction(S)
         with flint.ctx.workprec(64 + 4 * digits):
             total = self.ignored * ball(ignored_loss(self.law, S))
@@ -106,7 +108,8 @@ class Crossing:
         Ends of an interval that holds it: the sign of the difference of losses changes (proved).
     point : Point or None
         The same as a root of an irreducible polynomial, where there is one.
-    known : {"exact", "rigorous"}
+    known : Evidence
+        Proved where there is a polynomial, else enclosed.
     denser, sparser : str
         The phases that cost less above and below.
     """
@@ -114,14 +117,12 @@ class Crossing:
     low: Fraction
     high: Fraction
     point: Point | None
-    known: Literal["exact", "rigorous"]
+    known: Evidence
     denser: str
     sparser: str
 
     def ball(self, bits: int = 128) -> Any:
         """A ball around S."""
-        import flint
-
         if self.point is not None:
             return self.point.ball(bits)
         with flint.ctx.workprec(bits):
@@ -160,7 +161,7 @@ def crossing(
     Returns
     -------
     Crossing
-        Exact (binary, blocks up to FEATURES features whose cosines share a field) or rigorous.
+        Proved (binary, blocks up to FEATURES features whose cosines share a field) or enclosed.
 
     Raises
     ------
@@ -184,7 +185,8 @@ def crossing(
     # where a costs more below, b is the sparser phase
     sparser, denser = (b.name, a.name) if above else (a.name, b.name)
     point = exact_point(a, b, x, y) if a.law == "binary" else None
-    return Crossing(x, y, point, "exact" if point else "rigorous", denser, sparser)
+    known = Evidence.PROVED if point else Evidence.ENCLOSED
+    return Crossing(x, y, point, known, denser, sparser)
 
 
 def sign_change(
@@ -218,7 +220,8 @@ def sign_change(
     while y - x > goal and (seconds is None or time.process_time() < begun + seconds):
         width = y - x
         start = 20 if width > Fraction(1, 10**6) else digits + 6
-        guess = x + width * _share(fx, fy)
+        p, q = fraction(fx), fraction(fy)
+        guess = x + width * p / (p - q)  # the root of the line
         grain = max(goal / 8, width * width / 16) if width < Fraction(1, 64) else width / 16
         guess = Fraction(round(guess / (grain / 8))) * grain / 8
         for at in (guess - grain, guess + grain, (x + y) / 2):
@@ -232,14 +235,6 @@ def sign_change(
     return x, y, bool(fx > 0)
 
 
-def _share(fx: Any, fy: Any) -> Fraction:
-    """How far the root of the line lies from the lower end, between 0 and 1."""
-    from theory.symmetric.points import fraction
-
-    p, q = fraction(fx), fraction(fy)
-    return p / (p - q)
-
-
 def _gap(a: Mixture, b: Mixture, S: Fraction, start: int = 20) -> Any:
     """Loss of a minus loss of b, a ball that does not hold 0."""
     return signed(lambda digits: a.loss(S, digits) - b.loss(S, digits), S, start)
@@ -247,8 +242,6 @@ def _gap(a: Mixture, b: Mixture, S: Fraction, start: int = 20) -> Any:
 
 def signed(difference: Callable[[int], Any], S: Fraction, start: int = 20) -> Any:
     """A difference of losses with enough digits for its sign."""
-    import flint
-
     digits = start
     while digits <= 640:
         with flint.ctx.workprec(64 + 4 * digits):
@@ -266,14 +259,13 @@ def exact_point(
 
     None for larger blocks, cosines in no one field, or where best pieces change; binary law.
     """
-    import flint
-
     forms = [form for m in (a, b) for form, _ in m.blocks]
     fields = {form.row.field for form in forms} - {RATIONALS}
     if len(fields) > 1 or any(form.row.n > features for form in forms):
         return None
     field = fields.pop() if fields else RATIONALS
-    total: Quotient | None = None
+    alone = Polynomial.of(field, [0, a.ignored - b.ignored, b.ignored - a.ignored])
+    total = Quotient(alone, Polynomial.of(field, [1]))
     bits = 512
     with flint.ctx.workprec(bits):
         here = ball(low).union(ball(high))
@@ -282,19 +274,9 @@ def exact_point(
                 _, tied = binary.minimum(form.row, here)
                 if len(tied) != 1:
                     return None
-                found = _lifted(form.formula(tied[0].active).loss, field).scaled(sign * k * form.n)
-                total = found if total is None else total + found
-        alone = Polynomial.of(field, [0, a.ignored - b.ignored, b.ignored - a.ignored])
-        one = Quotient(alone, Polynomial.of(field, [1]))
-        total = one if total is None else total + one
+                found = form.formula(tied[0].active).loss.over(field)
+                total = total + found.scaled(sign * k * form.n)
         for point in roots_between(total.top.norm(), low, high, bits):
             if total.top(point.ball(bits)).contains(0):
                 return point
     return None
-
-
-def _lifted(x: Quotient, field: Field) -> Quotient:
-    """A quotient over the rationals as one over a larger field."""
-    if x.top.field == field:
-        return x
-    return Quotient(Polynomial.of(field, x.top.parts[0]), Polynomial.of(field, x.bottom.parts[0]))

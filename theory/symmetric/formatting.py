@@ -1,120 +1,102 @@
-"""One orbit, uniform law: the polynomials F1 and F2 between two knots, in beta and in S; exact.
+"""Closed forms as text, as LaTeX and as decimal enclosures.
 
-beta = bias/norm^2, and a knot is a beta at which some vertex of the cube meets the kink. F1 and F2
-have degree at most n in S, so their coefficients, known at rational S (`stationarity`), are
-interpolated from as many S as that needs.
+Binary law: one line per piece, norm^2, bias and loss as rational functions of S (exact). Uniform
+law: with beta = bias/norm^2 and rho = norm^2 the loss per feature is S/3 - 2 rho F1 + rho^2 F2, and
+F1, F2 are polynomials in beta and S between two knots, the beta at which some vertex of the cube
+meets the kink; the least loss is S/3 - F1^2/F2 where 2 F1' F2 - F1 F2' = 0. F1 and F2 have degree
+at most n in S, so their coefficients, known at rational S (`uniform.stationarity`), are
+interpolated from as many S as that needs: exact. Texts are read back by sympy.sympify, given
+symbols for S and beta as ``locals``. Enclosures are balls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import flint
+
+from packing.algebra.balls import decimals, fraction
+from packing.algebra.number_fields import Number, solve
+from packing.algebra.roots import Point
+from packing.catalogue.entry_types import Entry
 from packing.errors import BadInput, NotReached
 from theory.symmetric.active_states import Row
 from theory.symmetric.one_orbit import ClosedForm, closed_form
-from theory.symmetric.points import Point, ball, decimals, fraction, number, plain, rational
-from theory.symmetric.polynomials import Polynomial
+from theory.symmetric.orbits import OrbitForm
 from theory.symmetric.uniform import stationarity
 
 if TYPE_CHECKING:
-    from packing.catalogue.entry_types import Entry
-    from theory.symmetric.orbits import OrbitForm
-
-
-def knots(row: Row) -> list[tuple[Fraction, ...]]:
-    """The beta at which the loss changes its polynomial, upwards, as elements of the field."""
-    sums_ = row.sums(1, [[1] * (m + 1) for m in row.counts])
-    found = set()
-    for key, _ in sums_:
-        element = tuple(Fraction(-k, row.scale) for k in key)
-        found |= {element, (element[0] - 1, *element[1:])}
-    return sorted(found, key=lambda e: value_of(row, e).mid())
-
-
-def value_of(row: Row, element: Sequence[Fraction]) -> Any:
-    import flint
-
-    with flint.ctx.workprec(256):
-        return row.field.ball(element)
-
-
-def between(row: Row, ends: list[tuple[Fraction, ...]]) -> list[Fraction]:
-    """Fractions near the knots, and one beyond the last."""
-    near = [Fraction(round(float(value_of(row, e).mid()) * 10**9), 10**9) for e in ends]
-    return [*near, near[-1] + 1]
-
-
-def neighbours(row: Row, ends: list[tuple[Fraction, ...]], place: Fraction) -> tuple[Any, Any]:
-    """The knots on both sides of beta, as expressions."""
     import sympy
-
-    low: Any = -sympy.oo
-    for end in ends:
-        if value_of(row, end) > ball(place):
-            return low, row.field.expression(end)
-        low = row.field.expression(end)
-    return low, sympy.oo
-
-
-def pieces_in_S(row: Row, place: Fraction) -> tuple[Any, Any, Any]:
-    """F1, F2 and 2 F1' F2 - F1 F2' around one beta, as expressions in beta and S; exact."""
-    import sympy
-
-    beta, chance = sympy.symbols("beta S")
-    most = 2 * row.n  # degree in S: at most n each, so twice that in the equation
-    nodes = [Fraction(j, most + 2) for j in range(1, most + 2)]
-    found = [stationarity(row, x, place) for x in nodes]
-    a = sympy.sympify(row.field.text)
-    out = []
-    for which in ("F1", "F2", "equation"):
-        at_nodes: list[Polynomial] = [getattr(piece, which) for piece in found]
-        total = sympy.Integer(0)
-        for k in range(max(p.degree for p in at_nodes) + 1):
-            for i in range(row.field.degree):
-                values = [p.coefficient(k)[i] for p in at_nodes]
-                part = sympy.factor(_interpolated(nodes, values).as_expr(chance))
-                total += part * beta**k * a**i
-        out.append(total)
-    return out[0], out[1], out[2]
-
-
-def _interpolated(nodes: Sequence[Fraction], values: Sequence[Fraction]) -> Any:
-    """The polynomial of least degree through these points, by Newton's differences."""
-    import sympy
-
-    x = sympy.Symbol("S")
-    table = list(values)
-    for step in range(1, len(nodes)):
-        for i in range(len(nodes) - 1, step - 1, -1):
-            table[i] = (table[i] - table[i - 1]) / (nodes[i] - nodes[i - step])
-    out = [Fraction(0)]
-    for node, c in zip(reversed(nodes), reversed(table), strict=True):
-        shifted = [Fraction(0), *out]
-        out = [a - node * b for a, b in zip(shifted, [*out, Fraction(0)], strict=True)]
-        out[0] += c
-    return sympy.Poly([rational(c) for c in reversed(out)], x)
-
-
-# Closed forms as text, as LaTeX and as decimal enclosures.
-#
-# Binary law: one line per piece, norm^2, bias and loss as rational functions of S (exact). Uniform
-# law: with beta = bias/norm^2 and rho = norm^2 the loss per feature is S/3 - 2 rho F1 + rho^2
-# F2, and
-# F1, F2 are polynomials in beta and S between two knots; the least loss is S/3 - F1^2/F2 where
-# 2 F1' F2 - F1 F2' = 0 (exact: coefficients come from as many rational S as their degree needs).
-# Texts are read back by sympy.sympify, given symbols for S and beta as ``locals``. Enclosures are
-# balls: rigorous.
-
 
 LARGEST = 8
 """Features up to which the polynomials of the uniform law are written down."""
 
 KNOTS = 24
 """Knots of the uniform law's loss up to which all its pieces are written down."""
+
+
+def plain(expression: Any) -> str:
+    """An expression as text, powers with ^; sympy reads it."""
+    return str(expression).replace("**", "^")
+
+
+def number(x: Fraction) -> str:
+    """A number as people read it."""
+    return str(x) if x.denominator < 10**6 else repr(float(x))
+
+
+# --- the polynomials of the uniform law ---------------------------------------------------------
+
+
+def knots(row: Row) -> list[Number]:
+    """The beta at which the loss changes its polynomial, upwards."""
+    sums = [row.number(key) for key, _ in row.sums(1, [[1] * (m + 1) for m in row.counts])]
+    return sorted({-t for t in sums} | {-t - 1 for t in sums})
+
+
+def between(ends: list[Number]) -> list[Fraction]:
+    """Fractions near the knots, and one beyond the last."""
+    near = [Fraction(round(float(end) * 10**9), 10**9) for end in ends]
+    return [*near, near[-1] + 1]
+
+
+def neighbours(ends: list[Number], place: Fraction) -> tuple[sympy.Expr, sympy.Expr]:
+    """The knots on both sides of beta, as expressions."""
+    import sympy
+
+    low = [end for end in ends if end <= place]
+    high = [end for end in ends if end > place]
+    return low[-1].expression if low else -sympy.oo, high[0].expression if high else sympy.oo
+
+
+def pieces_in_S(row: Row, place: Fraction) -> tuple[Any, ...]:
+    """F1, F2 and 2 F1' F2 - F1 F2' around one beta, as expressions in beta and S; exact."""
+    import sympy
+
+    beta, chance = sympy.symbols("beta S")
+    most = 2 * row.n  # degree in S: at most n each, so twice that in the equation
+    nodes = [Fraction(j, most + 2) for j in range(1, most + 2)]
+    table = [[x**j for j in range(most + 1)] for x in nodes]
+    found = [stationarity(row, x, place) for x in nodes]
+    basis = [(row.field.generator**i).expression for i in range(row.field.degree)]
+    out = []
+    for which in ("F1", "F2", "equation"):
+        at_nodes = [getattr(piece, which) for piece in found]
+        total = sympy.Integer(0)
+        for k in range(max(p.degree for p in at_nodes) + 1):
+            for i, a in enumerate(basis):
+                values = [p.coefficient(k).coefficients[i] for p in at_nodes]
+                coefficients = map(sympy.Rational, reversed(solve(table, values)))
+                part = sympy.factor(sympy.Poly(list(coefficients), chance).as_expr())
+                total += part * beta**k * a
+        out.append(total)
+    return tuple(out)
+
+
+# --- printed ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -162,8 +144,6 @@ def formula_text(
         If there are too many pieces to write down; an S makes do with one of them, or
         `ClosedForm.minimum` answers.
     """
-    from theory.symmetric.orbits import OrbitForm
-
     if isinstance(form, OrbitForm):
         return _several(form, S, digits)
     if not isinstance(form, ClosedForm):
@@ -227,7 +207,6 @@ def _latex(point: Point) -> str:
 
 
 def _uniform(form: ClosedForm, S: Fraction | float | None, digits: int) -> Printed:
-    import flint
     import sympy
 
     row = form.row
@@ -252,10 +231,10 @@ def _uniform(form: ClosedForm, S: Fraction | float | None, digits: int) -> Print
                 f"{KNOTS + 1}: give S for the one that holds its minimum",
                 None,
             )
-        places = [(a + b) / 2 for a, b in pairwise(between(row, ends))]
+        places = [(a + b) / 2 for a, b in pairwise(between(ends))]
     lines, cases = [head], []
     for place in places:
-        low, high = neighbours(row, ends, place)
+        low, high = neighbours(ends, place)
         F1, F2, equation = pieces_in_S(row, place)
         where = f"beta in ({plain(low)}, {plain(high)})"
         lines.append(
@@ -266,7 +245,7 @@ def _uniform(form: ClosedForm, S: Fraction | float | None, digits: int) -> Print
             f"F_1 = {sympy.latex(F1)},\\ F_2 = {sympy.latex(F2)},\\ 0 = {sympy.latex(equation)}"
         )
     for end in ends:
-        bounds.append(f"knot beta = {decimals(value_of(row, end), digits)}")
+        bounds.append(f"knot beta = {decimals(end.ball(256), digits)}")
     return Printed("\n".join(lines), " \\\\\n".join(cases), "\n".join(bounds))
 
 
@@ -295,4 +274,4 @@ def _several(form: OrbitForm, S: Fraction | float | None, digits: int) -> Printe
         for name, value in named
     )
     where = f"at S = {number(Fraction(S))}"
-    return Printed(f"{where}: {text} ({found.known})", latex, f"{where}: {enclosed}")
+    return Printed(f"{where}: {text} ({found.advice})", latex, f"{where}: {enclosed}")

@@ -1,4 +1,8 @@
-"""Laws without an exact form: the same questions answered by numbers, and said to be numerical."""
+"""The closed form of a symmetric block: its loss and minimum as formulas, balls or numbers.
+
+closed_form("digon").pieces()[0].loss.expression      S**2*(S - 1)**2/(2*S**2 - 2*S + 1)
+closed_form("pentagon", "uniform").minimum(0.1)       norm, bias and loss, enclosed
+"""
 
 from __future__ import annotations
 
@@ -8,40 +12,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import flint
 import numpy as np
+from scipy.optimize import minimize
 
-from packing.catalogue.entry_types import Cosine, Entry
+from packing.algebra.balls import ball
+from packing.algebra.number_fields import Given, Number, common, number
+from packing.catalogue import entry
+from packing.catalogue.entry_types import Entry
 from packing.errors import BadInput, NotReached
+from packing.results import Evidence
 from theory.features import law_named
 from theory.losses.expected import engine
 from theory.symmetric import binary, uniform
-from theory.symmetric import binary as pieces
-from theory.symmetric import uniform as enclosure
-from theory.symmetric import uniform as stationarity
-from theory.symmetric import uniform as transform
 from theory.symmetric.active_states import Row, counted, weighted
 from theory.symmetric.binary import Formula, Minimum, Piece
-from theory.symmetric.number_fields import read
-from theory.symmetric.points import ball
+
+if TYPE_CHECKING:
+    import sympy
 
 LARGEST = 1024
 """Features of a block up to which numbers are computed here."""
 
+Cosines = Sequence[tuple[Given, int]]
 
-def loss(form: ClosedForm, rho: float, bias: float, S: float) -> float:
-    """Loss per feature by the engines of `theory.loss`, to about 1e-7; numerical."""
-    return _loss(form, rho, bias, S)[0]
+
+# --- laws without an exact form: numbers --------------------------------------------------------
 
 
 def _loss(form: ClosedForm, rho: float, bias: float, S: float) -> tuple[float, float, float]:
-    """The loss and its slopes by rho and bias."""
+    """The loss per feature and its slopes by rho and bias, to about 1e-7; numerical."""
     if form.row.n > LARGEST:
         raise BadInput(f"{form.row.n} features are too many for numbers: at most {LARGEST}")
     if S == 0.0:
         return max(bias, 0.0) ** 2, 0.0, 2.0 * max(bias, 0.0)
-    cosines = [float(form.row.field.ball(c).mid()) for c in form.row.cosines]
+    cosines = [float(c) for c in form.row.cosines]
     row = np.concatenate([[1.0], np.repeat(cosines, form.row.counts)])
     p = np.full((1, row.size), S)
     answer = engine(
@@ -56,37 +63,27 @@ def _loss(form: ClosedForm, rho: float, bias: float, S: float) -> tuple[float, f
     return float(answer.value[0]), float(answer.dA[0] @ row), float(answer.db[0])
 
 
-def minimum(form: ClosedForm, S: float) -> Minimum:
+def _minimum(form: ClosedForm, S: float) -> Minimum:
     """The least loss found from several starts; numerical, nothing is enclosed."""
-    import flint
-    from scipy.optimize import minimize
-
     law = law_named(form.law)
     best: tuple[float, float, float] | None = None
+
+    def value(at: np.ndarray) -> tuple[float, np.ndarray]:
+        rho = float(np.exp(at[0]))
+        total, by_rho, by_bias = _loss(form, rho, float(at[1]), S)
+        return total, np.array([rho * by_rho, by_bias])
+
     for rho, bias in ((1.0, 0.0), (0.3, law.mean * S), (1.2, -0.2), (0.6, 0.1)):
-        found = minimize(
-            lambda at: (lambda value: (value[0], np.array([value[1] * np.exp(at[0]), value[2]])))(
-                _loss(form, float(np.exp(at[0])), float(at[1]), S)
-            ),
-            np.array([np.log(rho), bias]),
-            jac=True,
-            method="BFGS",
-            options={"gtol": 1e-10},
-        )
+        start = np.array([np.log(rho), bias])
+        found = minimize(value, start, jac=True, method="BFGS", options={"gtol": 1e-10})
         if best is None or found.fun < best[0]:
             best = float(found.fun), float(np.exp(found.x[0])), float(found.x[1])
     assert best is not None
     values = [flint.arb(x) for x in best]
-    return Minimum(Fraction(S), values[1], values[2], values[0], 0, "numerical")
+    return Minimum(Fraction(S), values[1], values[2], values[0], 0, Evidence.NUMERICAL)
 
 
-# The closed form of a symmetric block: its loss and minimum as formulas, balls or numbers.
-#
-# closed_form("digon").pieces()[0].loss.expression      S**2*(S - 1)**2/(2*S**2 - 2*S + 1)
-# closed_form("pentagon", "uniform").minimum(0.1)       norm, bias and loss, enclosed
-
-
-Cosines = Sequence[tuple[Cosine | str | Fraction | int, int]]
+# --- closed forms -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +135,6 @@ class ClosedForm:
         BadInput
             If rho is not positive or S no probability.
         """
-        import flint
-
         for x in (rho, bias, S):
             if not isinstance(x, (numbers.Real, flint.arb)):
                 raise BadInput(f"{x!r} is no real number: give a float, a Fraction or a ball")
@@ -148,12 +143,12 @@ class ClosedForm:
         if not rho > 0:
             raise BadInput(f"rho = {rho} is not positive: give the squared norm")
         if self.law not in ("binary", "uniform"):
-            return loss(self, float(rho), float(bias), float(S))
+            return _loss(self, float(rho), float(bias), float(S))[0]
         exact = all(isinstance(x, (Fraction, int)) for x in (rho, bias, S))
         if exact and self.law == "binary":
             return self._exact_loss(Fraction(rho), Fraction(bias), Fraction(S))
         if exact and self.row.field.degree == 1:
-            return stationarity.exact_loss(self.row, Fraction(rho), Fraction(bias), Fraction(S))
+            return uniform.exact_loss(self.row, Fraction(rho), Fraction(bias), Fraction(S))
         bits = flint.ctx.prec if any(isinstance(x, flint.arb) for x in (rho, bias, S)) else 0
         with flint.ctx.workprec(bits or 128):
             found = self._ball_loss(ball(rho), ball(bias), ball(S), bits)
@@ -162,37 +157,26 @@ class ClosedForm:
     def _ball_loss(self, rho: Any, bias: Any, S: Any, bits: int) -> Any:
         if self.law == "binary":
             found = weighted(self.row, S)
-            values = [self.row.field.ball(found.value(i)) for i in range(len(found))]
+            values = [found.value(i).ball() for i in range(len(found))]
             return binary.at(found, values, rho, bias)
-        many = self.row.n >= transform.SEEN
+        many = self.row.n >= uniform.SEEN
         precision = (bits or 64) + 64 + (0 if many else 4 * self.row.n)
         for _ in range(6):
-            profile = transform.Transformed if many else uniform.Profile
+            profile = uniform.Transformed if many else uniform.Profile
             value = profile(self.row, S, precision).loss(rho, bias)
             if bits or value.rel_accuracy_bits() > 50:
                 return value
             precision *= 2
         raise NotReached(f"the loss is not known to 15 digits with {precision // 2} bits", None)
 
-    def _exact_loss(self, rho: Fraction, bias: Fraction, S: Fraction) -> Any:
-        import flint
-
-        field, found = self.row.field, weighted(self.row, S)
-        total = field.element(0)
+    def _exact_loss(self, rho: Fraction, bias: Fraction, S: Fraction) -> sympy.Expr:
+        found, total = weighted(self.row, S), self.row.field(0)
         for i in range(len(found)):
-            t = found.value(i)
-            z = tuple(rho * c + (bias if k == 0 else 0) for k, c in enumerate(t))
-            with flint.ctx.workprec(256):
-                value = field.ball(z)
-            if any(z) and value.contains(0):
-                raise ArithmeticError("256 bits do not show the sign of z: report this")
+            z = found.value(i) * rho + bias
             for x, chance in ((0, found.off[i]), (1, found.on[i])):
-                r = tuple(-c for c in z) if value > 0 else field.element(0)
-                r = (r[0] + x, *r[1:])
-                total = tuple(
-                    p + chance * q for p, q in zip(total, field.product(r, r), strict=True)
-                )
-        return field.expression(total)
+                r = x - z if z > 0 else self.row.field(x)
+                total += r * r * chance
+        return total.expression
 
     def minimum(self, S: Any, digits: int = 15) -> Minimum:
         """The least loss per feature over norm and bias.
@@ -207,15 +191,13 @@ class ClosedForm:
         Returns
         -------
         Minimum
-            Rigorous for the laws binary and uniform: the ball holds the global minimum.
+            Enclosed for the laws binary and uniform: the ball holds the global minimum.
 
         Raises
         ------
         NotReached
             If the digits are out of reach.
         """
-        import flint
-
         if not isinstance(digits, int) or digits < 1:
             raise BadInput(f"digits = {digits!r}: give a positive whole number")
         if isinstance(S, flint.arb):
@@ -223,20 +205,17 @@ class ClosedForm:
                 raise BadInput("S must be a float or a Fraction for this law")
             return binary.minimum(self.row, S)[0]
         _probability(S)
-        if S == 0 or (S == 1 and self.law == "binary"):
-            zero = flint.arb(0)
-            return Minimum(Fraction(S), flint.arb(1), zero, zero, 0, "exact")
-        if not self.row.counts:
-            return Minimum(Fraction(S), flint.arb(1), flint.arb(0), flint.arb(0), 0, "exact")
+        if S == 0 or (S == 1 and self.law == "binary") or not self.row.counts:
+            return _without_loss(S)
         if self.law == "uniform":
-            return enclosure.minimum(self.row, Fraction(S), digits)
+            return uniform.minimum(self.row, Fraction(S), digits)
         if self.law != "binary":
-            return minimum(self, float(S))
+            return _minimum(self, float(S))
         return _binary_minimum(self.row, Fraction(S), digits)
 
     @cached_property
     def _pieces(self) -> tuple[Piece, ...]:
-        return pieces.pieces(self.row)
+        return binary.pieces(self.row)
 
     def pieces(self) -> tuple[Piece, ...]:
         """The minimum as a piecewise rational function of S (binary law).
@@ -260,9 +239,13 @@ class ClosedForm:
         return binary.formula(self.row, active, states)
 
 
-def _binary_minimum(row: Row, S: Fraction, digits: int) -> Minimum:
-    import flint
+def _without_loss(S: Fraction | float) -> Minimum:
+    """Where a unit norm without bias reproduces everything."""
+    one, zero = flint.arb(1), flint.arb(0)
+    return Minimum(Fraction(S), one, zero, zero, 0, Evidence.PROVED)
 
+
+def _binary_minimum(row: Row, S: Fraction, digits: int) -> Minimum:
     need = 3.33 * digits
     bits = 64 + round(2 * need) + 8 * max(1, round(-math.log2(min(S, 1 - S))))
     for _ in range(8):
@@ -306,8 +289,6 @@ def closed_form(
     """
     law_named(law)
     if isinstance(block, str):
-        from packing.catalogue import entry
-
         block = entry(block)
     if isinstance(block, Entry):
         if len(block.rows) != 1:
@@ -330,21 +311,14 @@ def row_of(cosines: Cosines) -> Row:
     BadInput
         If a count is no positive whole number, or a cosine is not in [-1, 1] or cannot be read.
     """
-    import flint
-
-    texts, counts = [], []
-    for cosine, many in cosines:
+    for _, many in cosines:
         if not isinstance(many, int) or many < 1:
             raise BadInput(f"{many!r} features at one cosine: give a positive whole number")
-        texts.append(cosine.text if isinstance(cosine, Cosine) else str(cosine))
-        counts.append(many)
-    field, elements = read(texts)
-    with flint.ctx.workprec(128):
-        for text, element in zip(texts, elements, strict=True):
-            if abs(field.ball(element)) > 1:
-                raise BadInput(f"{text} is no cosine: give a number in [-1, 1]")
-    kept: dict[tuple[Fraction, ...], int] = {}
-    for element, many in zip(elements, counts, strict=True):
-        if any(element):
-            kept[element] = kept.get(element, 0) + many
+    field, numbers = common(number(cosine) for cosine, _ in cosines)
+    kept: dict[Number, int] = {}
+    for cosine, (_, many) in zip(numbers, cosines, strict=True):
+        if abs(cosine.ball(128)) > 1:
+            raise BadInput(f"{cosine.text} is no cosine: give a number in [-1, 1]")
+        if cosine:
+            kept[cosine] = kept.get(cosine, 0) + many
     return Row(field, tuple(kept), tuple(kept.values()))

@@ -1,9 +1,9 @@
-"""Balls with first and second derivatives: a loss, its gradient and Hessian in one pass.
+"""Blocks with several kinds of vectors: a norm and a bias for each, and perhaps a free height.
 
-A jet of f on a box of parameters encloses f, its slopes and its second derivatives there; f g has
-slopes f g' + f' g and second derivatives f g'' + f' g' + g' f' + f'' g.
-Where a positive part has its kink inside the ball, z_+^2 still has bounded second derivatives, and
-they are enclosed; z_+ alone has none, and is refused. Rigorous: every number is a ball.
+A vector of kind a with norm r_a receives z = b_a + r_a^2 x + sum r_a r_b c x_j. Its loss needs only
+the weights u = r_a r_b c and how many features share each; the block's loss is the sum over kinds.
+Exact for fractions (binary; uniform with rational cosines), balls for balls. The least loss is
+found numerically and then proved to be attained at a stationary point.
 """
 
 from __future__ import annotations
@@ -16,165 +16,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 
-from packing.catalogue.entry_types import Cosine, Entry
+from packing.algebra.balls import Jet, ball, positive, positive_definite, powers
+from packing.algebra.balls import krawczyk as krawczyk_shift
+from packing.algebra.number_fields import Field, Given, Number, common, number, number_of_turn
+from packing.catalogue import entry
+from packing.catalogue.entry_types import Entry
 from packing.errors import BadInput, NotReached
 from packing.optimise import descend
+from packing.results import Evidence
 from packing.types import Float
 from theory.features import law_named
 from theory.losses.expected import engine
-from theory.symmetric.number_fields import Element, Field, read
-from theory.symmetric.points import ball
 
-
-@dataclass(frozen=True, eq=False)
-class Jet:
-    """Value, slopes and second derivatives by the same few parameters, in balls.
-
-    Parameters
-    ----------
-    value : ball
-    slope : tuple of ball
-        By each parameter.
-    curve : tuple of ball
-        Second derivatives (i, j), i <= j, row by row.
-    """
-
-    value: Any
-    slope: tuple[Any, ...]
-    curve: tuple[Any, ...]
-
-    @staticmethod
-    def parameters(values: list[Any]) -> list[Jet]:
-        """The parameters themselves, as jets."""
-        import flint
-
-        p, zero = len(values), flint.arb(0)
-        flat = (zero,) * (p * (p + 1) // 2)
-        return [
-            Jet(x, tuple(flint.arb(int(i == k)) for i in range(p)), flat)
-            for k, x in enumerate(values)
-        ]
-
-    def __add__(self, other: Any) -> Jet:
-        if not isinstance(other, Jet):
-            return Jet(self.value + other, self.slope, self.curve)
-        return Jet(
-            self.value + other.value,
-            tuple([a + b for a, b in zip(self.slope, other.slope, strict=True)]),
-            tuple([a + b for a, b in zip(self.curve, other.curve, strict=True)]),
-        )
-
-    __radd__ = __add__
-
-    def __neg__(self) -> Jet:
-        return self * -1
-
-    def __sub__(self, other: Any) -> Jet:
-        return self + (-other)
-
-    def __rsub__(self, other: Any) -> Jet:
-        return -self + other
-
-    def __mul__(self, other: Any) -> Jet:
-        v, g = self.value, self.slope
-        if not isinstance(other, Jet):
-            return Jet(
-                v * other, tuple([a * other for a in g]), tuple([a * other for a in self.curve])
-            )
-        w, h = other.value, other.slope
-        curve, k = [], 0
-        for i, (a, b) in enumerate(zip(g, h, strict=True)):
-            for j in range(i, len(g)):
-                curve.append(v * other.curve[k] + w * self.curve[k] + (a * h[j] + b * g[j]))
-                k += 1
-        return Jet(v * w, tuple([v * b + w * a for a, b in zip(g, h, strict=True)]), tuple(curve))
-
-    __rmul__ = __mul__
-
-    def __rtruediv__(self, other: Any) -> Jet:
-        inverse = 1 / self.value
-        square = inverse * inverse
-        return self.chained(other * inverse, -other * square, 2 * other * square * inverse)
-
-    def chained(self, f: Any, df: Any, ddf: Any) -> Jet:
-        """f of this, from the value and derivatives of f on the ball of this value."""
-        g = self.slope
-        curve, k = [], 0
-        for i, a in enumerate(g):
-            for j in range(i, len(g)):
-                curve.append(df * self.curve[k] + ddf * a * g[j])
-                k += 1
-        return Jet(f, tuple([df * a for a in g]), tuple(curve))
-
-    def gradient(self) -> list[Any]:
-        return list(self.slope)
-
-    def hessian(self) -> Any:
-        """Second derivatives as a matrix of balls."""
-        import flint
-
-        p = len(self.slope)
-        rows = [[flint.arb(0)] * p for _ in range(p)]
-        k = 0
-        for i in range(p):
-            for j in range(i, p):
-                rows[i][j] = rows[j][i] = self.curve[k]
-                k += 1
-        return flint.arb_mat(rows)
-
-
-def powers(z: Any, most: int) -> list[Any]:
-    """z_+^q / q! for q = 2 .. most, in a list that starts with two empty places; any numbers."""
-    if isinstance(z, Jet):
-        import flint
-
-        t = z.value
-        on = flint.arb(1) if t > 0 else flint.arb(0) if t < 0 else flint.arb(0.5, 0.5)
-        t = t.nonnegative_part()
-        plain = [on, t]
-        for q in range(2, most + 1):
-            plain.append(plain[-1] * t / q)
-        return [None, None] + [
-            z.chained(plain[q], plain[q - 1], plain[q - 2]) for q in range(2, most + 1)
-        ]
-    t = positive(z)
-    found, power = [None, None], t
-    for q in range(2, most + 1):
-        power = power * t / q
-        found.append(power)
-    return found
-
-
-def positive(z: Any) -> Any:
-    """z_+ of any number.
-
-    Raises
-    ------
-    NotReached
-        If a jet sits at the kink: it has no second derivative there.
-    """
-    if isinstance(z, Jet):
-        if z.value > 0:
-            return z
-        if z.value < 0:
-            return z * 0
-        raise NotReached("a ReLU sits at its kink: the loss has no second derivative there", None)
-    return z.nonnegative_part() if hasattr(z, "nonnegative_part") else max(z, z * 0)
-
-
-def negative(z: Any) -> bool:
-    """Whether a number is surely negative or zero."""
-    value = z.value if isinstance(z, Jet) else z
-    return bool(value <= 0)
-
-
-def choose(m: int, j: int) -> int:
-    return math.comb(m, j)
-
-
-# Loss of one feature that sees others at few different weights; for any kind of number.
+# --- the loss of one feature that sees others at few different weights, for any kind of number ---
 #
 # z = b + u_0 x + sum_l u_l Y_l, x the own feature and Y_l the sum of m_l others. Binary: a sum over
 # how many of each kind are on. Uniform: a sum over vertices of the cube, every other feature of
@@ -220,14 +77,9 @@ def binary(own: Any, others: Weights, bias: Any, S: Any) -> Any:
         ]
     total = bias * 0
     for z, weight in table:
-        low, high = _square(z), positive(z + own)
+        low, high = 2 * powers(z, 2)[2], positive(z + own)  # z_+^2 has a continuous slope
         total = total + low * (off * weight) + (high * high - 2 * high + 1) * (S * weight)
     return total
-
-
-def _square(z: Any) -> Any:
-    """z_+^2, whose derivative is continuous."""
-    return 2 * powers(z, 2)[2]
 
 
 def uniform(own: Any, others: Weights, bias: Any, S: Any) -> Any:
@@ -261,11 +113,11 @@ def uniform(own: Any, others: Weights, bias: Any, S: Any) -> Any:
                 wider.append((z + steps[j] if j else z, _times(weight, factor, j)))
         table, degree = wider, degree + m
     one = S / own
-    both = 2 * one + 2 * one / own if not isinstance(one, Jet) else 2 * one + 2 * one * (1 / own)
+    both = 2 * one + 2 * one / own
     total = S / 3 + bias * 0
     for z, weight in table:
         for tau, two, three in ((z + own, -2 * one, both), (z, 2 * off, -both)):
-            if negative(tau):
+            if getattr(tau, "value", tau) <= 0:
                 continue
             power = powers(tau, degree + 3)
             low = high = None
@@ -301,16 +153,14 @@ def _affordable(others: Weights) -> None:
         )
 
 
-# Descriptions of blocks with several kinds of vectors, some with a free height.
+# --- descriptions -------------------------------------------------------------------------------
 #
 # An `Orbits` says how many vectors each kind has and what each sees: (kind, cosine, count). A
-# cosine
-# is a number (as `closed_form` reads them) or a tuple of numbers: coefficients of 1, h, h^2, ... in
-# the height h. The makers below put rings of k vectors at height h: (sqrt(1 - h^2) cos, .. sin, h).
+# cosine is a number (as `closed_form` reads them) or a tuple of numbers: coefficients of 1, h,
+# h^2, ... in the height h. The makers below put rings of k vectors at height h:
+# (sqrt(1 - h^2) cos, .. sin, h).
 
-
-Number = Cosine | str | Fraction | int
-Seen = tuple[int, "Number | tuple[Number, ...]", int]
+Seen = tuple[int, Given | tuple[Given, ...], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,44 +269,29 @@ def capped_prism(k: int, twisted: bool = False) -> Orbits:
 
 
 def _across(k: int, twisted: bool, kind: int) -> tuple[Seen, ...]:
-    found: Counter[str] = Counter()
-    for j in range(k):
-        step = 2 * j + 1 if twisted else 2 * j
-        found[_turn(min(step, 2 * k - step), 2 * k)] += 1
+    found = Counter(_turn(2 * j + twisted, 2 * k) for j in range(k))
     return tuple((kind, _lifted(c, -1), m) for c, m in found.items())
 
 
-def _ring(k: int) -> tuple[tuple[str, int], ...]:
+def _ring(k: int) -> tuple[tuple[Number, int], ...]:
     """Cosines in a k-gon with multiplicities."""
     if k < 2:
         raise BadInput(f"k = {k}: give the number of sides, at least 2")
-    return tuple((_turn(2 * j, 2 * k), 1 if 2 * j == k else 2) for j in range(1, k // 2 + 1))
+    return tuple((_turn(j, k), 1 if 2 * j == k else 2) for j in range(1, k // 2 + 1))
 
 
-def _turn(step: int, whole: int) -> str:
-    """cos(2 pi step/whole), rational ones written out."""
-    plain = {(0, 1): "1", (1, 2): "-1", (1, 4): "0", (1, 3): "-1/2", (1, 6): "1/2"}
-    q = Fraction(step, whole)
-    text = plain.get((q.numerator, q.denominator))
-    return text or f"cos({2 * q.numerator}*pi/{q.denominator})"
+def _turn(step: int, whole: int) -> Number:
+    return number_of_turn(Fraction(step, whole))
 
 
-def _lifted(c: str, sign: int) -> tuple[Number, ...]:
+def _lifted(c: Number, sign: int) -> tuple[Given, ...]:
     """(1 - h^2) c + sign h^2."""
-    return c, 0, f"{sign} - ({c})"
+    return c, 0, sign - c
 
 
-# Blocks with several kinds of vectors: a norm and a bias for each, and perhaps a free height.
-#
-# A vector of kind a with norm r_a receives z = b_a + r_a^2 x + sum r_a r_b c x_j. Its loss needs
-# only
-# the weights u = r_a r_b c and how many features share each (`sums`); the block's loss is the sum
-# over kinds. Exact for fractions (binary; uniform with rational cosines), balls for balls. The
-# least
-# loss is found numerically and then proved to be attained at a stationary point (`settled`).
+# --- forms --------------------------------------------------------------------------------------
 
-
-Cosines = tuple[tuple[int, tuple[Element, ...], int], ...]
+Cosines = tuple[tuple[int, tuple[Number, ...], int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -525,8 +360,6 @@ class OrbitForm:
         NotReached
             If a feature can receive too many different sums.
         """
-        import flint
-
         given = [*norms, *biases, S, *([] if height is None else [height])]
         self._check(norms, biases, S, height)
         if self.law not in ("binary", "uniform"):
@@ -548,8 +381,6 @@ class OrbitForm:
         return value if bits else float(value.mid())
 
     def _check(self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any) -> None:
-        import flint
-
         kinds = len(self.counts)
         if len(norms) != kinds or len(biases) != kinds:
             raise BadInput(
@@ -576,55 +407,38 @@ class OrbitForm:
 
     def total(self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any) -> Any:
         """The loss from balls or jets, at the working precision."""
-        return self._sum(norms, biases, S, height, self.field.ball, self.law)
+        return self._sum(norms, biases, S, height, Number.ball)
 
     def _sum(
-        self,
-        norms: Sequence[Any],
-        biases: Sequence[Any],
-        S: Any,
-        height: Any,
-        number: Any,
-        law: str,
+        self, norms: Sequence[Any], biases: Sequence[Any], S: Any, height: Any, made: Any
     ) -> Any:
-        one = binary if law == "binary" else uniform
-        total = None
+        """The loss, with the exact cosines made into the kind of number that the others are."""
+        one = binary if self.law == "binary" else uniform
+        total: Any = 0
         for a, many in enumerate(self.counts):
             r, b = norms[a], biases[a]
             weights = []
             for other, coefficients, m in self.seen[a]:
-                c: Any = number(coefficients[-1])
+                c: Any = made(coefficients[-1])
                 for element in reversed(coefficients[:-1]):
-                    c = c * height + number(element)
+                    c = c * height + made(element)
                 weights.append((r * norms[other] * c, m))
-            if law == "uniform":
+            if self.law == "uniform":
                 weights = [(u, m) for u, m in weights if not _zero(u)]
                 if _zero(r):
-                    part = S / 3 - S * _plus(b) + _plus(b) * _plus(b)
-                    total = part * many if total is None else total + part * many
+                    z = positive(b)
+                    total = total + (S / 3 - S * z + z * z) * many
                     continue
-            part = one(r * r, weights, b, S) * many
-            total = part if total is None else total + part
+            total = total + one(r * r, weights, b, S) * many
         return total
 
     def _exact(self, norms: Sequence[Any], biases: Sequence[Any], S: Fraction, height: Any) -> Any:
-        h = Fraction(0 if height is None else height)
-        rs, bs = [Fraction(r) for r in norms], [Fraction(b) for b in biases]
-        if self.field.degree > 1:
-            if self.law != "binary":
-                return None
-            from theory.symmetric.number_fields import Exact
-
-            made = [Exact(self.field, self.field.element(x)) for x in (*rs, *bs, h)]
-            k = len(rs)
-            value = self._sum(
-                made[:k], made[k : 2 * k], S, made[-1], lambda c: Exact(self.field, c), "binary"
-            )
-            return self.field.expression(value.element)
-        import sympy
-
-        value = self._sum(rs, bs, S, h, lambda c: c[0], self.law)
-        return sympy.Rational(value.numerator, value.denominator)
+        if self.field.degree > 1 and self.law != "binary":
+            return None
+        made = [self.field(x) for x in (*norms, *biases, height or 0)]
+        k = len(norms)
+        value: Number = self._sum(made[:k], made[k : 2 * k], S, made[-1], lambda c: c)
+        return value.expression
 
     def minimum(self, S: Fraction | float, digits: int = 15, seed: int = 0) -> OrbitMinimum:
         """The least loss found over all norms, biases and the height.
@@ -641,10 +455,9 @@ class OrbitForm:
         Returns
         -------
         OrbitMinimum
-            Its ``known`` says what is proved: as a rule that the loss is attained, at a stationary
-            point of the shape (Krawczyk's test in balls); that nothing lies lower is numerical.
+            Numerical: that nothing lies lower. Its ``advice`` says what is proved: as a rule that
+            the loss is attained, at a stationary point of the shape (Krawczyk's test in balls).
         """
-
         self._check([1] * len(self.counts), [0] * len(self.counts), S, self.middle)
         if not isinstance(digits, int) or digits < 1:
             raise BadInput(f"digits = {digits!r}: give a positive whole number")
@@ -654,13 +467,12 @@ class OrbitForm:
 
     def _constant(self, S: Fraction) -> OrbitMinimum:
         """Where inputs never vary biases alone reproduce them."""
-        import flint
-
         k = len(self.counts)
         norms, biases = (flint.arb(1 - S.numerator),) * k, (flint.arb(S.numerator),) * k
         h = None if self.middle is None else flint.arb(self.middle)
-        known = "exact: inputs that never vary are reproduced by biases alone"
-        return OrbitMinimum(S, norms, biases, h, flint.arb(0), True, False, 0, 0, known)
+        advice = "inputs that never vary are reproduced by biases alone"
+        zero = flint.arb(0)
+        return OrbitMinimum(S, norms, biases, h, zero, True, False, 0, 0, Evidence.PROVED, advice)
 
     @property
     def middle(self) -> float | None:
@@ -686,8 +498,10 @@ class OrbitMinimum:
         Proved: there the Hessian is positive definite, so it is a local minimum within the shape.
     hits, starts : int
         Starts that came to this loss, of how many.
-    known : str
-        What is rigorous and what is numerical, as a sentence.
+    known : Evidence
+        Whether nothing lies lower.
+    advice : str
+        What is proved and what is numerical, as a sentence.
     """
 
     S: Fraction
@@ -699,7 +513,8 @@ class OrbitMinimum:
     local: bool
     hits: int
     starts: int
-    known: str
+    known: Evidence
+    advice: str
 
 
 def _middle(x: Any) -> Any:
@@ -711,20 +526,13 @@ def _zero(u: Any) -> bool:
     return bool(value == 0)
 
 
-def _plus(b: Any) -> Any:
-
-    return positive(b)
-
-
-# The least loss of a block with several kinds of vectors: found by descent, proved in balls.
+# --- the least loss: found by descent, proved in balls ------------------------------------------
 #
 # Descents from many starts find the point; Newton's method in balls sharpens it; Krawczyk's
-# operator
-# K(X) = m - Y g(m) + (I - Y H(X)) (X - m), Y about the inverse Hessian, proves it: if K(X) lies
-# inside X there is exactly one point in X with gradient 0 (Moore, Kearfott and Cloud 2009, chapter
-# 8). H(X) encloses the Hessian on all of X, so with the binary law no ReLU with a kink in the slope
-# changes sides in X, and with the uniform law no kink is overlooked. That no other minimum is lower
-# is numerical.
+# operator K(X) = m - Y g(m) + (I - Y H(X)) (X - m), Y about the inverse Hessian, proves it: if K(X)
+# lies inside X there is exactly one point in X with gradient 0. H(X) encloses the Hessian on all of
+# X, so with the binary law no ReLU with a kink in the slope changes sides in X, and with the
+# uniform law no kink is overlooked. That no other minimum is lower is numerical.
 
 
 STARTS = 32
@@ -734,19 +542,17 @@ SMALLEST = 1e-5
 """Norms below this, and heights as near to an end, are taken to lie on the border of the shape."""
 
 PROVED = (
-    "rigorous: the block attains this loss, at a stationary point of its shape that is proved to "
-    "exist; numerical: that nothing lies lower"
+    "proved: the block attains this loss, at a stationary point of its shape; numerical: that "
+    "nothing lies lower"
 )
 BOUND = (
-    "rigorous: the block attains this loss; numerical: that it is stationary and nothing lies lower"
+    "proved: the block attains this loss; numerical: that it is stationary and nothing lies lower"
 )
-NUMBERS = "numerical: this law has no exact form"
+NUMBERS = "this law has no exact form: everything is numerical"
 
 
 def minimum(form: OrbitForm, S: Fraction, digits: int, seed: int) -> OrbitMinimum:
     """See `OrbitForm.minimum`."""
-    import flint
-
     k = len(form.counts)
     at, value, hits = found(form, float(S), seed)
     at[:k] = np.where(at[:k] < SMALLEST, 0.0, at[:k])
@@ -754,8 +560,9 @@ def minimum(form: OrbitForm, S: Fraction, digits: int, seed: int) -> OrbitMinimu
         balls = [flint.arb(float(x)) for x in at]
         h = balls[-1] if form.free else None
         norms, biases = tuple(balls[:k]), tuple(balls[k : 2 * k])
+        loss = flint.arb(value)
         return OrbitMinimum(
-            S, norms, biases, h, flint.arb(value), False, False, hits, STARTS, NUMBERS
+            *(S, norms, biases, h, loss, False, False, hits, STARTS, Evidence.NUMERICAL, NUMBERS)
         )
     bits = 96 + round(3.33 * digits) + (16 * form.n if form.law == "uniform" else 0)
     proof: tuple[list[Any], Any, bool] | None = None
@@ -783,6 +590,7 @@ def minimum(form: OrbitForm, S: Fraction, digits: int, seed: int) -> OrbitMinimu
         local,
         hits,
         STARTS,
+        Evidence.NUMERICAL,
         PROVED if proof is not None else BOUND,
     )
 
@@ -809,55 +617,32 @@ def krawczyk(form: OrbitForm, S: Fraction, at: Float) -> tuple[list[Any], Any, b
 
     At the working precision; None where the test does not succeed near ``at``.
     """
-    import flint
-
     bits = flint.ctx.prec
     middle = [ball(float(x)) for x in at]
-    p = len(middle)
     try:
         for _ in range(14):
             here = jet(form, S, middle)
-            step = here.hessian().mid().solve(flint.arb_mat([[g.mid()] for g in here.gradient()]))
-            middle = [(m - step[i, 0]).mid() for i, m in enumerate(middle)]
-            if max(abs(float(middle[i].mid()) - at[i]) for i in range(p)) > 1e-3:
+            step = here.hessian.mid().solve(here.gradient.mid()).entries()
+            middle = [(m - move).mid() for m, move in zip(middle, step, strict=True)]
+            if max(abs(float(m.mid()) - x) for m, x in zip(middle, at, strict=True)) > 1e-3:
                 return None
-            if all(abs(step[i, 0]) < flint.arb(2) ** (-(3 * bits) // 4) for i in range(p)):
+            if all(abs(move) < flint.arb(2) ** (-(3 * bits) // 4) for move in step):
                 break
         here = jet(form, S, middle)
-        inverse = here.hessian().mid().inv().mid()
-        start = inverse * flint.arb_mat([[g] for g in here.gradient()])
-        reach = max(abs(start[i, 0]).upper() for i in range(p))
+        inverse = here.hessian.mid().inv().mid()
+        start = inverse * here.gradient
+        reach = max(abs(move).upper() for move in start.entries())
         radius = (reach * 1024).max(flint.arb(2) ** (-(5 * bits) // 8))
-        box = [m + flint.arb(0, radius) for m in middle]
-        around = jet(form, S, box).hessian()
+        around = jet(form, S, [m + flint.arb(0, radius) for m in middle]).hessian
     except (ZeroDivisionError, NotReached):
         return None
-    one = flint.arb_mat([[int(i == j) for j in range(p)] for i in range(p)])
-    spread = flint.arb_mat([[flint.arb(0, radius)] for _ in range(p)])
-    shift = (one - inverse * around) * spread - start
-    if not all(abs(shift[i, 0]) < radius for i in range(p)):
+    shift = krawczyk_shift(inverse, around, start, radius)
+    if shift is None:
         return None
-    g = here.gradient()
-    loss = here.value
-    for i in range(p):
-        loss += g[i] * shift[i, 0]
-        for j in range(p):
-            loss += around[i, j] * shift[i, 0] * shift[j, 0] / 2
-    return [m + shift[i, 0] for i, m in enumerate(middle)], loss, _positive(around)
-
-
-def _positive(H: Any) -> bool:
-    """Whether every symmetric matrix in H is positive definite: all pivots are."""
-    p = H.nrows()
-    rows = [[H[i, j] for j in range(p)] for i in range(p)]
-    for i in range(p):
-        if not rows[i][i] > 0:
-            return False
-        for r in range(i + 1, p):
-            factor = rows[r][i] / rows[i][i]
-            for c in range(i, p):
-                rows[r][c] = rows[r][c] - factor * rows[i][c]
-    return True
+    second = shift.transpose() * around * shift
+    loss = here.value + (here.gradient.transpose() * shift)[0, 0] + second[0, 0] / 2
+    box = [m + move for m, move in zip(middle, shift.entries(), strict=True)]
+    return box, loss, positive_definite(around)
 
 
 # --- floats -------------------------------------------------------------------------------------
@@ -877,10 +662,7 @@ def objective(form: OrbitForm, S: float) -> Callable[[Float], tuple[Float, Float
     width = 1 + max(sum(m for _, _, m in row) for row in form.seen)
     if width > 1024:
         raise BadInput(f"{width} features are too many for numbers: at most 1024")
-    cosines = [
-        [(b, [float(form.field.ball(x).mid()) for x in c], m) for b, c, m in row]
-        for row in form.seen
-    ]
+    cosines = [[(b, [float(x) for x in c], m) for b, c, m in row] for row in form.seen]
     law = law_named(form.law)
 
     def value(points: Float) -> tuple[Float, Float]:
@@ -964,11 +746,10 @@ def found(form: OrbitForm, S: float, seed: int) -> tuple[Float, float, int]:
     return unfolded(ends[first : first + 1])[0], float(losses[first]), hits
 
 
-# From a catalogue entry or a description to the form of a block with several kinds of vectors.
+# --- from a catalogue entry or a description to the form ----------------------------------------
 #
-# A description must not contradict itself: counts fit into the block, the pairs between two
-# kinds are
-# as many seen from either side, and cosines stay in [-1, 1] at the ends and the middle of the
+# A description must not contradict itself: counts fit into the block, the pairs between two kinds
+# are as many seen from either side, and cosines stay in [-1, 1] at the ends and the middle of the
 # heights. Whether some vectors have these cosines is not checked: it is for who describes them.
 
 
@@ -1000,31 +781,28 @@ def orbit_form(
     """
     law_named(law)
     if isinstance(block, str):
-        from packing.catalogue import entry
-
         block = entry(block)
     if isinstance(block, Entry):
         block = orbits_of(block, parts)
     elif parts is not None:
         raise BadInput("parts are for catalogue entries: a description has its kinds already")
-    texts, places = [], []
+    given: list[Given] = []
+    places: list[tuple[int, int, int, int]] = []
     for a, row in enumerate(block.seen):
         for b, cosine, m in row:
             several = cosine if isinstance(cosine, tuple) else (cosine,)
             if len(several) > 1 and block.height is None:
                 raise BadInput(f"a cosine of {block.name} depends on h: give height = (low, high)")
-            texts += [c.text if isinstance(c, Cosine) else str(c) for c in several]
+            given += several
             places.append((a, b, len(several), m))
-    field, elements = read(texts)
-    seen: list[list[tuple[int, tuple[Element, ...], int]]] = [[] for _ in block.counts]
-    used = 0
+    field, elements = common(map(number, given))
+    seen: list[list[tuple[int, tuple[Number, ...], int]]] = [[] for _ in block.counts]
     for a, b, length, m in places:
-        coefficients = tuple(elements[used : used + length])
-        used += length
-        while len(coefficients) > 1 and not any(coefficients[-1]):
-            coefficients = coefficients[:-1]
-        if len(coefficients) > 1 or any(coefficients[0]):
-            seen[a].append((b, coefficients, m))
+        coefficients, elements = elements[:length], elements[length:]
+        while coefficients and not coefficients[-1]:
+            coefficients.pop()
+        if coefficients:
+            seen[a].append((b, tuple(coefficients), m))
     form = OrbitForm(block, law, field, tuple(tuple(row) for row in seen))
     _consistent(form)
     return form
@@ -1032,13 +810,11 @@ def orbit_form(
 
 def _consistent(form: OrbitForm) -> None:
     """Counts are whole, fit into the block, agree from both sides, and cosines lie in [-1, 1]."""
-    import flint
-
     counts, kinds = form.counts, len(form.counts)
     name = form.name
     if len(form.shape.seen) != kinds or any(not isinstance(k, int) or k < 1 for k in counts):
         raise BadInput(f"counts = {counts}: give a positive count and a row per kind of vector")
-    pairs: dict[tuple[int, int, tuple[Element, ...]], int] = {}
+    pairs: dict[tuple[int, int, tuple[Number, ...]], int] = {}
     for a, row in enumerate(form.seen):
         if any(not 0 <= b < kinds or not isinstance(m, int) or m < 1 for b, _, m in row):
             raise BadInput(f"a row of {name} names a kind or a count that does not exist")
@@ -1062,7 +838,7 @@ def _consistent(form: OrbitForm) -> None:
         for h in (low, (low + high) / 2, high):
             for row in form.seen:
                 for _, c, _ in row:
-                    value = flint.arb_poly([form.field.ball(x) for x in c])(flint.arb(h))
+                    value = flint.arb_poly([x.ball() for x in c])(flint.arb(h))
                     if abs(value) > 1:
                         raise BadInput(
                             f"a cosine of {name} is {float(value.mid()):g} at h = {h:g}: "

@@ -22,15 +22,26 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal
 
+import flint
 import numpy as np
+from scipy.optimize import minimize
 
+from packing import cache
+from packing.algebra.balls import ball, fraction, rational, value_at
+from packing.algebra.polynomials import Quotient
+from packing.algebra.roots import Point, roots_between
+from packing.catalogue import entry
 from packing.catalogue.entry_types import Entry
 from packing.errors import BadInput, NotReached
+from packing.optimise import descend
+from packing.recognition import name_of
+from packing.results import Evidence
 from packing.types import Float
 from theory.features import Features, law_named
-from theory.symmetric.binary import Known
-from theory.symmetric.points import Point, ball, fraction, roots_between
-from theory.symmetric.polynomials import Quotient
+from theory.global_search import Problem, Shape, cloud_for, kicks, settle, surrogate
+from theory.losses.expected import loss
+from theory.symmetric.one_orbit import closed_form
+from theory.symmetric.orbits import OrbitForm, found, orbit_form
 
 Sum = tuple[Fraction, Fraction, Fraction]
 Active = tuple[frozenset[Sum], ...]
@@ -63,8 +74,6 @@ class Broken:
 
         A weight is a polynomial in the odds u, times (1-S)^n.
         """
-        import flint
-
         u = flint.fmpz_poly([0, 1])
         found = []
         for a, seen in enumerate(self.seen):
@@ -109,8 +118,6 @@ class Broken:
         return self._terms([ball(x) for x in norms], [ball(x) for x in biases], ball(S))[1]
 
     def _terms(self, norms: list[Any], biases: list[Any], S: Any) -> tuple[Any, Active | None]:
-        import flint
-
         (r, q), u = norms, S / (1 - S)
         total, sets, sure = flint.arb(0), [], True
         for many, table, bias in zip(self.counts, self.sums, biases, strict=True):
@@ -124,7 +131,7 @@ class Broken:
                 elif not z < 0:
                     sure = False
                 z = z.nonnegative_part()
-                off_, own = flint.arb_poly(off)(u), flint.arb_poly(on)(u)
+                off_, own = value_at(off, u), value_at(on, u)
                 total += many * (off_ * z * z + own * (1 - z) * (1 - z))
             sets.append(frozenset(on_))
         return total * (1 - S) ** self.n, tuple(sets) if sure else None
@@ -134,8 +141,6 @@ class Broken:
 
         Proved for these active sets; that they are the true ones is for `minimum` to check.
         """
-        import flint
-
         ring = flint.fmpq_mpoly_ctx.get(("t", "S"), "lex")
         t, S = ring.gens()
         one = t**0
@@ -165,7 +170,6 @@ class Broken:
 
     def start(self, S: float) -> tuple[np.ndarray, float]:
         """(r, q, b_1, b_2) of the least loss found from several starts, and that loss."""
-        from scipy.optimize import minimize
 
         def value(at: np.ndarray) -> float:
             return float(self.loss(at[:2].tolist(), at[2:].tolist(), S).mid())
@@ -196,7 +200,7 @@ class Broken:
         Returns
         -------
         BrokenMinimum
-            Rigorous: the block attains that loss, at a stationary point. That nothing lies lower
+            Enclosed: the block attains that loss, at a stationary point. That nothing lies lower
             is numerical.
 
         Raises
@@ -204,8 +208,6 @@ class Broken:
         NotReached
             If the point found lies on a kink.
         """
-        import flint
-
         S = Fraction(S)
         guess, _ = self.start(float(S))
         r, q = (abs(float(x)) for x in guess[:2])
@@ -224,22 +226,20 @@ class Broken:
         bits = round(3.33 * digits) + 128
         with flint.ctx.workprec(bits):
             t = point.ball(bits)
-            loss = flint.arb_poly(top)(t) / flint.arb_poly(bottom)(t)
+            loss = value_at(top, t) / value_at(bottom, t)
             rho, biases = self.settled(active, t, S)
             norms = (rho.sqrt(), t * rho.sqrt())
             if self.active(norms, biases, S) != active:
                 raise NotReached(f"the active ReLUs of {self.name} could not be confirmed", None)
-        return BrokenMinimum(S, norms, biases, loss, point, active, "rigorous")
+        return BrokenMinimum(S, norms, biases, loss, point, active, Evidence.ENCLOSED)
 
     def settled(self, active: Active, t: Any, S: Fraction) -> tuple[Any, tuple[Any, Any]]:
         """rho and biases at the minimum for given active sets and ratio, balls."""
-        import flint
-
         u, moments = ball(S / (1 - S)), []
         for table, chosen in zip(self.sums, active, strict=True):
             M0, M1, M2, X0, X1 = (flint.arb(0) for _ in range(5))
             for key in chosen:
-                off, own = (flint.arb_poly(p)(u) for p in table[key])
+                off, own = (value_at(p, u) for p in table[key])
                 s = ball(key[0]) + t * ball(key[1]) + t * t * ball(key[2])
                 M0, M1, M2 = M0 + off + own, M1 + (off + own) * s, M2 + (off + own) * s * s
                 X0, X1 = X0 + own, X1 + own * s
@@ -267,7 +267,8 @@ class BrokenMinimum:
     ratio : Point
         Second norm over first, as a root of a polynomial.
     active : per orbit the sums with active ReLU
-    known : str
+    known : Evidence
+        Enclosed: the block attains this loss. That nothing lies lower is numerical.
     """
 
     S: Fraction
@@ -276,19 +277,13 @@ class BrokenMinimum:
     loss: Any
     ratio: Point
     active: Active
-    known: Known
+    known: Evidence
 
 
 def _moved(key: Sum, power: int, c: Fraction) -> Sum:
     a = list(key)
     a[power] += c
     return a[0], a[1], a[2]
-
-
-def rational(c: Fraction) -> Any:
-    import flint
-
-    return flint.fmpq(c.numerator, c.denominator)
 
 
 def _chance(p: Any, n: int, S: Any) -> Any:
@@ -299,15 +294,13 @@ def _chance(p: Any, n: int, S: Any) -> Any:
 
 def at_S(p: Any, S: Fraction) -> Any:
     """A polynomial in (t, S) at a rational S: a rational polynomial in t."""
-    import flint
-
     out = [flint.fmpq(0)] * (p.degrees()[0] + 1)
     for (i, j), c in p.to_dict().items():
         out[i] += c * rational(S) ** int(j)
     return flint.fmpq_poly(out)
 
 
-# Blocks with their symmetry broken: made from the catalogue, and when they begin to win.
+# --- blocks with their symmetry broken: made from the catalogue, and when they begin to win -----
 #
 # At the S where a broken block begins to cost less than a formula, with a jump of its norms, the
 # difference of the two losses has a double root in the ratio t of the norms: a discriminant
@@ -329,8 +322,6 @@ def broken(block: Entry | str, part: Sequence[int] = (0,)) -> Broken:
         If vectors of one part see different cosines, or a cosine is irrational.
     """
     if isinstance(block, str):
-        from packing.catalogue import entry
-
         block = entry(block)
     gram = block.gram
     label = np.ones(block.n, dtype=int)
@@ -345,10 +336,10 @@ def broken(block: Entry | str, part: Sequence[int] = (0,)) -> Broken:
             rows.add(tuple((*p, pairs.count(p)) for p in sorted(set(pairs))))
         if len(rows) > 1:
             raise BadInput(f"vectors of one part of {block.name} see different cosines")
-        try:
-            seen.append(tuple((b, Fraction(gram.cosines[c].text), m) for b, c, m in rows.pop()))
-        except ValueError:
-            raise BadInput(f"{block.name} has irrational cosines: rational ones are done") from None
+        row = [(b, gram.cosines[c].number.rational, m) for b, c, m in rows.pop()]
+        if any(c is None for _, c, _ in row):
+            raise BadInput(f"{block.name} has irrational cosines: rational ones are done")
+        seen.append(tuple((b, c, m) for b, c, m in row if c is not None))
     counts = int(np.sum(label == 0)), int(np.sum(label == 1))
     return Broken(f"uneven {block.name}", counts, tuple(seen))
 
@@ -374,8 +365,6 @@ def takeover(block: Broken, rival: Quotient, low: Fraction, high: Fraction) -> P
     BadInput
         If the block wins, or loses, at both ends.
     """
-    import flint
-
     ends = []
     for S in (low, high):
         with flint.ctx.workprec(192):
@@ -416,21 +405,18 @@ def _touches(factor: Any, point: Point, near: Fraction) -> bool:
 
 def _in_S(p: Any) -> Any:
     """A polynomial in (t, S) that is free of t, as one in S."""
-    import flint
-
     out = [flint.fmpq(0)] * (p.degrees()[1] + 1)
     for (_, j), c in p.to_dict().items():
         out[j] += c
     return flint.fmpq_poly(out)
 
 
-# Models that beat a symmetric block: where they are looked for, and at which S they win.
+# --- models that beat a symmetric block ---------------------------------------------------------
 #
 # Copies of the symmetric form are kicked, split and thinned, and descend on the surrogate of
 # `theory.global_search`, then on the exact loss; two hardly changed ones slide off it if it is a
-# saddle.
-# What wins at one S is tried at its neighbours, and the ends of what stands are bisected. A rival
-# counts only if `theory.loss` with its error bound puts it below. Numerical.
+# saddle. What wins at one S is tried at its neighbours, and the ends of what stands are bisected.
+# A rival counts only if `theory.loss` with its error bound puts it below. Numerical.
 
 
 CLEARLY = 1e-9
@@ -449,10 +435,6 @@ class Rivals:
     seed: int
 
     def __post_init__(self) -> None:
-        from theory.global_search import Problem, Shape
-        from theory.symmetric.one_orbit import closed_form
-        from theory.symmetric.orbits import OrbitForm, orbit_form
-
         n, d = self.block.n, self.block.d
         one = len(self.block.rows) == 1
         self.form: Any = (closed_form if one else orbit_form)(self.block, self.law)
@@ -464,8 +446,6 @@ class Rivals:
     def symmetric(self, S: float) -> tuple[Float, float]:
         """The symmetric form at S, as parameters, and its loss."""
         if S not in self.known:
-            from theory.symmetric.orbits import found
-
             n = self.block.n
             if self.several:
                 at, value, _ = found(self.form, S, self.seed)
@@ -483,8 +463,6 @@ class Rivals:
 
     def starts(self, S: float, count: int) -> Float:
         """Copies of the symmetric form: nudged, kicked, split into two parts, thinned."""
-        from theory.global_search import kicks
-
         theta, _ = self.symmetric(S)
         shape, rng = self.problem.shape, self.rng
         n = shape.n
@@ -504,8 +482,6 @@ class Rivals:
 
     def descended(self, theta: Float, S: Float) -> tuple[Float, Float]:
         """Models after a descent on the exact loss, each at its own S."""
-        from packing.optimise import descend
-
         problem = self.problem if self.block.n <= 11 else self.problem.roughly
         wide = np.repeat(S[:, None], self.block.n, axis=1)
 
@@ -516,9 +492,6 @@ class Rivals:
 
     def roughly(self, theta: Float, S: float, keep: int) -> Float:
         """The lowest few models after a descent on the surrogate of `theory.global_search`."""
-        from packing.optimise import descend
-        from theory.global_search import cloud_for, surrogate
-
         features, shape = self.problem.features.at(S), self.problem.shape
         cloud = cloud_for(features, self.seed)
         kind: Any = np.float64 if cloud.exact else np.float32
@@ -539,11 +512,9 @@ class Rivals:
 
     def beaten_by(self, theta: Float, S: float) -> bool:
         """Whether a model is clearly below the symmetric form, by `theory.loss` and its bound."""
-        from theory.losses.expected import loss
-
         W, b = (q[0] for q in self.problem.shape.split(theta[None]))
-        found = loss(W, b, features=self.problem.features.at(S), rtol=1e-10)
-        return bool(found.total + found.error_bound < self.symmetric(S)[1] * (1.0 - CLEARLY))
+        exact = loss(W, b, features=self.problem.features.at(S), rtol=1e-10)
+        return bool(exact.total + exact.error_bound < self.symmetric(S)[1] * (1.0 - CLEARLY))
 
     def winners(self, S: Float, groups: Sequence[Float]) -> list[Any]:
         """At each S the lowest model that its group (K, p) descends to; None if none wins."""
@@ -623,9 +594,6 @@ class Rivals:
         self, S: Float, winners: Sequence[Float], low: float, high: float
     ) -> list[tuple[float, float, str]]:
         """What wins between low and high, by name; few of many S are looked at closely."""
-        from packing.recognition import name_of
-        from theory.global_search import settle
-
         most = min(S.size, 5 if self.block.n > 6 else S.size)
         chosen = np.unique(np.linspace(0, S.size - 1, most).round().astype(int))
         names = []
@@ -643,15 +611,13 @@ class Rivals:
         return out
 
 
-# Where in S a symmetric block is its own optimum: n features in its d dimensions, any W and b.
+# --- where in S a symmetric block is its own optimum: n features in its d dimensions, any W and b
 #
 # A symmetric form is stationary, so it can lose in two ways: a direction in which the Hessian turns
 # negative (`stability`, the symmetry breaks continuously), or another minimum that falls below it
-# (`standing`, which descends on the exact loss from kicked, split and thinned copies of the
-# block at
-# many S, takes what wins at one S to its neighbours, and closes in on the ends by bisection).
-# Numerical: what is found lower is lower, but a block that stands may only not have been beaten
-# yet.
+# (`standing`, which descends on the exact loss from kicked, split and thinned copies of the block
+# at many S, takes what wins at one S to its neighbours, and closes in on the ends by bisection).
+# Numerical: what is found lower is lower, but a block that stands may only not have been beaten.
 
 
 LARGEST = {"binary": 12, "uniform": 8}
@@ -681,7 +647,7 @@ class Standing:
     searched : (float, float) or None
         Least and largest S that were tried.
     status : {"tried", "not tried"}
-    known : str
+    known : Evidence
     """
 
     name: str
@@ -690,7 +656,7 @@ class Standing:
     beaten: tuple[tuple[float, float, str], ...]
     searched: tuple[float, float] | None
     status: Literal["tried", "not tried"]
-    known: str = "numerical"
+    known: Evidence = Evidence.NUMERICAL
 
     @property
     def advice(self) -> str:
@@ -715,13 +681,13 @@ class Stability:
         Smallest eigenvalue of the Hessian by all of W and b, rotations left out.
     noise : float
         Eigenvalues smaller than this are 0 to the accuracy of the Hessian.
-    known : str
+    known : Evidence
     """
 
     S: float
     least: float
     noise: float
-    known: str = "numerical"
+    known: Evidence = Evidence.NUMERICAL
 
     @property
     def breaks(self) -> bool:
@@ -770,16 +736,12 @@ def standing(
     """
     law_named(law)
     if isinstance(block, str):
-        from packing.catalogue import entry
-
         block = entry(block)
     where = np.unique(grid(law) if S is None else np.asarray(S, dtype=float))
     if where.size == 0 or where[0] <= 0.0 or where[-1] >= 1.0:
         raise BadInput(f"S = {list(where)}: give numbers strictly between 0 and 1")
     if block.n > (LARGEST.get(law, 6) if most is None else most) or not block.built:
         return Standing(block.name, law, (), (), None, "not tried")
-    from packing import cache
-
     question = {
         "verb": "standing",
         "block": block.name,
@@ -815,8 +777,6 @@ def stability(block: Entry | str, law: str, S: float) -> Stability:
         Numerical (binary up to 10 features: exact up to rounding).
     """
     if isinstance(block, str):
-        from packing.catalogue import entry
-
         block = entry(block)
     if not 0.0 < S < 1.0:
         raise BadInput(f"S = {S}: give a number strictly between 0 and 1")

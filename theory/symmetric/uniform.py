@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 
+from packing.algebra.balls import ball, fraction
+from packing.algebra.number_fields import Number
+from packing.algebra.polynomials import Polynomial, total
 from packing.errors import NotReached
+from packing.results import Evidence
 from theory.symmetric.active_states import Row
 from theory.symmetric.binary import Minimum
-from theory.symmetric.number_fields import Element, Field
-from theory.symmetric.points import ball, fraction
-from theory.symmetric.polynomials import Polynomial, total
 
 TOP = 3
 """Largest q of Y_q."""
@@ -71,8 +73,6 @@ class Profile:
     route = "vertices"
 
     def __init__(self, row: Row, S: Any, bits: int) -> None:
-        import flint
-
         self.row, self.bits = row, bits
         self.known: dict[Fraction, At] = {}
         with flint.ctx.workprec(bits):
@@ -81,21 +81,18 @@ class Profile:
             one = flint.arb_poly([1])
             factors = []
             for cosine, m in zip(row.cosines, row.counts, strict=True):
-                share = p / row.field.ball(cosine)
+                share = p / cosine.ball()
                 up, down = flint.arb_poly([0, share]), flint.arb_poly([off, -share])
                 factors.append([math.comb(m, j) * up**j * down ** (m - j) for j in range(m + 1)])
             self.vertices = []
             for key, weight in row.sums(one, factors):
-                at = row.field.ball([Fraction(k, row.scale) for k in key])
-                self.vertices.append((at, integrals(weight)))
-            low = [row.field.ball(c) * m for c, m in zip(row.cosines, row.counts, strict=True)]
+                self.vertices.append((row.number(key).ball(), integrals(weight)))
+            low = [c.ball() * m for c, m in zip(row.cosines, row.counts, strict=True)]
             self.least = sum((c for c in low if c < 0), flint.arb(0))
             self.most = 1 + sum((c for c in low if c > 0), flint.arb(0))
 
     def Y(self, tau: Any) -> tuple[Any, ...]:
         """E (s + tau)_+^q / q! for q = 0 .. TOP, in balls."""
-        import flint
-
         total = [flint.arb(0)] * (TOP + 1)
         for at, polynomials in self.vertices:
             t = at + tau
@@ -113,8 +110,6 @@ class Profile:
 
     def at(self, beta: Fraction) -> At:
         """All functions at beta, kept."""
-        import flint
-
         if beta not in self.known:
             with flint.ctx.workprec(self.bits):
                 self.known[beta] = self._at(ball(beta))
@@ -134,8 +129,6 @@ class Profile:
 
     def loss(self, rho: Any, bias: Any) -> Any:
         """Loss per feature at norm^2 rho > 0 and that bias, a ball."""
-        import flint
-
         with flint.ctx.workprec(self.bits):
             rho = ball(rho)
             at = self._at(ball(bias) / rho)
@@ -144,8 +137,6 @@ class Profile:
 
 def integrals(weight: Any) -> list[Any]:
     """sum_r a_r t^(r+q) / (r+q)! for q = 0 .. TOP, from sum_r a_r y^r."""
-    import flint
-
     coefficients = weight.coeffs()
     found = []
     for q in range(TOP + 1):
@@ -194,7 +185,7 @@ class Plan:
     """
 
     def __init__(self, row: Row, S: float, bits: int) -> None:
-        c = np.array([float(row.field.ball(x).mid()) for x in row.cosines])
+        c = np.array([float(x) for x in row.cosines])
         m = np.array(row.counts, dtype=float)
         top = float(np.sum(m * np.maximum(c, 0.0))) + 1.0
         self.period = math.ceil(top + 1.0)
@@ -298,10 +289,8 @@ class Transformed(Profile):
     route = "transform"
 
     def __init__(self, row: Row, S: Any, bits: int) -> None:
-        import flint
-
         self.row, self.known = row, {}
-        mirrored = Row(row.field, tuple(tuple(-x for x in c) for c in row.cosines), row.counts)
+        mirrored = Row(row.field, tuple(-c for c in row.cosines), row.counts)
         plans = [Plan(one, float(ball(S).mid()), bits) for one in (row, mirrored)]
         self.bits = bits + max(plan.spare for plan in plans)
         with flint.ctx.workprec(self.bits):
@@ -331,14 +320,10 @@ class _Side(Profile):
     """Y_q(tau) for tau up to 1: few-on vertices, and the trapezoidal sum for the rest."""
 
     def __init__(self, row: Row, p: Any, bits: int, plan: Plan) -> None:
-        import flint
-
         self.c, self.N = ball(plan.c), plan.nodes
         self.period = flint.arb(plan.period)
         self.h = 2 * flint.arb.pi() / self.period
-        self.cosines = [
-            (row.field.ball(x), m) for x, m in zip(row.cosines, row.counts, strict=True)
-        ]
+        self.cosines = [(x.ball(), m) for x, m in zip(row.cosines, row.counts, strict=True)]
         self.top = sum((x * m for x, m in self.cosines if x > 0), flint.arb(0))
         if not self.top + 1 < self.period:
             raise ArithmeticError("the period is shorter than the largest sum: report this")
@@ -355,8 +340,6 @@ class _Side(Profile):
         self.alias = self._alias()
 
     def Y(self, tau: Any) -> tuple[Any, ...]:
-        import flint
-
         if not tau < 1:
             raise ArithmeticError("tau is beyond what the period allows: report this")
         few = super().Y(tau)
@@ -382,8 +365,6 @@ class _Side(Profile):
 
     def _nodes(self, p: Any, kept: int) -> None:
         """h/pi R(s)/s^(q+1) at the nodes: rows (q, giant step), columns small steps."""
-        import flint
-
         columns = max(1, math.isqrt(2 * self.N))
         rows = -(-(self.N + 1) // columns)
         self.shape = rows, columns
@@ -408,8 +389,6 @@ class _Side(Profile):
 
     def _left(self, p: Any, kept: int) -> list[Any]:
         """Bounds on what lies beyond the last node, per q, without e^(c tau)."""
-        import flint
-
         U = self.h * self.N
         size = []
         for x, _ in self.cosines:
@@ -422,8 +401,6 @@ class _Side(Profile):
 
     def _alias(self) -> list[Any]:
         """Bounds on sum_(j>0) e^(-j c P) (top + 1 + j P)^q/q!, per q."""
-        import flint
-
         ratio = (-self.c * self.period).exp()
         found = []
         for q in range(TOP + 1):
@@ -435,8 +412,6 @@ class _Side(Profile):
 
 def _turned(angle: Any) -> Any:
     """e^(i angle)."""
-    import flint
-
     sine, cosine = angle.sin_cos()
     return flint.acb(cosine, sine)
 
@@ -476,8 +451,6 @@ def _product(a: list[Any], b: list[Any], kept: int) -> list[Any]:
 
 def _few(row: Row, p: Any, cosines: list[tuple[Any, int]], kept: int) -> list[tuple[Any, Any]]:
     """Vertices of the patterns with at most ``kept`` others on: degrees up to ``kept``."""
-    import flint
-
     off, factors = 1 - p, []
     for x, m in cosines:
         share, factor = p / x, []
@@ -500,20 +473,17 @@ def _few(row: Row, p: Any, cosines: list[tuple[Any, int]], kept: int) -> list[tu
     found = []
     sums = row.sums(flint.arb_poly([1]), factors, lambda weight: weight.truncate(kept + 1))
     for key, weight in sums:
-        at = row.field.ball([Fraction(k, row.scale) for k in key])
-        found.append((at, integrals(weight)))
+        found.append((row.number(key).ball(), integrals(weight)))
     return found
 
 
 def _moments(row: Row, p: Any) -> tuple[Any, Any, Any]:
     """E s, E s^2, E s^3 of s = sum_j c_j x_j, from cumulants."""
-    import flint
-
     m1, m2, m3 = p / 2, p / 3, p / 4
     k1, k2, k3 = m1, m2 - m1 * m1, m3 - 3 * m1 * m2 + 2 * m1**3
     one, two, three = (flint.arb(0) for _ in range(3))
     for cosine, m in zip(row.cosines, row.counts, strict=True):
-        c = row.field.ball(cosine)
+        c = cosine.ball()
         one, two, three = one + m * c * k1, two + m * c * c * k2, three + m * c**3 * k3
     return one, two + one * one, three + 3 * one * two + one**3
 
@@ -562,8 +532,6 @@ def stationarity(row: Row, S: Fraction, beta: Fraction) -> Stationarity:
     beta : Fraction
         bias / norm^2, not a vertex sum (with the sign turned).
     """
-    import flint
-
     field = row.field
     vertices = _exact_vertices(row, S)
     sums = {}
@@ -571,21 +539,21 @@ def stationarity(row: Row, S: Fraction, beta: Fraction) -> Stationarity:
         sums[q, shift] = total(
             field,
             (
-                _power_sum(field, weight, at, shift, q)
+                _power_sum(weight, at + shift, q)
                 for at, weight in vertices
-                if _above(field, at, beta + shift)
+                if at + (beta + shift) > 0
             ),
         )
     low_end: Any = flint.arb.neg_inf()
     high_end: Any = flint.arb.pos_inf()
     for at, _ in vertices:
         for shift in (0, 1):
-            knot = -field.ball(at) - shift
+            knot = -at.ball() - shift
             if knot < ball(beta):
                 low_end = knot if not knot < low_end else low_end
             else:
                 high_end = knot if knot < high_end else high_end
-    p, off = field.element(S), field.element(1 - S)
+    p, off = field(S), field(1 - S)
     F1 = (sums[2, 1] - sums[3, 1] + sums[3, 0]).times(p)
     half = (sums[3, 1] - sums[3, 0]).times(p) + sums[2, 0].times(off)
     F2 = half + half
@@ -597,53 +565,35 @@ def exact_loss(row: Row, rho: Fraction, bias: Fraction, S: Fraction) -> Any:
     """Loss per feature as an exact expression; cosines rational."""
     beta = bias / rho
     piece = stationarity(row, S, beta)
-    F1, F2 = piece.F1.at(beta), piece.F2.at(beta)
-    value = [-2 * rho * a + rho * rho * b for a, b in zip(F1, F2, strict=True)]
-    return row.field.expression([value[0] + S / 3, *value[1:]])
+    value = piece.F1.at(beta) * (-2 * rho) + piece.F2.at(beta) * (rho * rho) + S / 3
+    return value.expression
 
 
-def _exact_vertices(row: Row, S: Fraction) -> list[tuple[Element, Polynomial]]:
+def _exact_vertices(row: Row, S: Fraction) -> list[tuple[Number, Polynomial]]:
     """Vertex sums with their polynomials in y, largest first."""
     field = row.field
     one = Polynomial.of(field, [1])
     factors = []
     for cosine, m in zip(row.cosines, row.counts, strict=True):
-        share = Polynomial.of(field, [0, 1], tuple(S * c for c in field.inverse(cosine)))
-        stay = Polynomial.of(field, [1], field.element(1 - S)) - share
+        share = Polynomial.of(field, [0, 1], S / cosine)
+        stay = Polynomial.of(field, [1], field(1 - S)) - share
         ups, downs = [one], [one]
         for _ in range(m):
             ups.append(ups[-1] * share)
             downs.append(downs[-1] * stay)
         factors.append(
-            [(ups[j] * downs[m - j]).times(field.element(math.comb(m, j))) for j in range(m + 1)]
+            [(ups[j] * downs[m - j]).times(field(math.comb(m, j))) for j in range(m + 1)]
         )
-    return [
-        (tuple(Fraction(k, row.scale) for k in key), weight)
-        for key, weight in row.sums(one, factors)
-    ]
+    return [(row.number(key), weight) for key, weight in row.sums(one, factors)]
 
 
-def _above(field: Field, at: Element, tau: Fraction) -> bool:
-    """Whether the vertex lies above -tau."""
-    import flint
-
-    t = (at[0] + tau, *at[1:])
-    if not any(t):
-        return False
-    with flint.ctx.workprec(256):
-        value = field.ball(t)
-    if value.contains(0):
-        raise ArithmeticError("256 bits do not tell a vertex from the kink: report this")
-    return bool(value > 0)
-
-
-def _power_sum(field: Field, weight: Polynomial, at: Element, shift: int, q: int) -> Polynomial:
-    """sum_r a_r (at + shift + beta)^(r+q) / (r+q)! as a polynomial in beta."""
-    t = Polynomial.of(field, [0, 1]) + Polynomial.of(field, [1], (at[0] + shift, *at[1:]))
+def _power_sum(weight: Polynomial, at: Number, q: int) -> Polynomial:
+    """sum_r a_r (at + beta)^(r+q) / (r+q)! as a polynomial in beta."""
+    field = weight.field
+    t = Polynomial.of(field, [0, 1]) + Polynomial.of(field, [1], at)
     out = Polynomial.zero(field)
     for r in range(weight.degree, -1, -1):
-        c = tuple(x / math.factorial(r + q) for x in weight.coefficient(r))
-        out = out * t + Polynomial.of(field, [1], c)
+        out = out * t + Polynomial.of(field, [1], weight.coefficient(r) / math.factorial(r + q))
     for _ in range(q):
         out = out * t
     return out
@@ -680,15 +630,13 @@ def minimum(row: Row, S: Any, digits: int = 15) -> Minimum:
     Returns
     -------
     Minimum
-        Rigorous: every other beta is excluded by interval bounds.
+        Enclosed: every other beta is excluded by interval bounds.
 
     Raises
     ------
     NotReached
         If the intervals or the precision do not suffice.
     """
-    import flint
-
     many = row.n >= SEEN
     bits = 64 + round(3.33 * digits) + (40 if many else 4 * row.n)
     for _ in range(6):
@@ -703,8 +651,6 @@ def minimum(row: Row, S: Any, digits: int = 15) -> Minimum:
 
 def _attempt(profile: Profile, digits: int) -> Minimum | None:
     """The minimum at the precision of a profile, or None if that is too low."""
-    import flint
-
     with flint.ctx.workprec(profile.bits):
         roots = _basins(profile)
         if roots is None:
@@ -728,7 +674,7 @@ def _either(one: Minimum, other: Minimum) -> Minimum:
     """Two minima that cannot be told apart: the least lies in both balls' lower part."""
     low = one.loss if one.loss.lower() < other.loss.lower() else other.loss
     loss = low.union(one.loss) if one.loss.upper() < low.upper() else low
-    return Minimum(one.S, one.rho, one.bias, loss, 0, "rigorous", one.route)
+    return Minimum(one.S, one.rho, one.bias, loss, 0, Evidence.ENCLOSED, one.route)
 
 
 def _basins(profile: Profile) -> list[tuple[Fraction, Fraction]] | None:
@@ -783,7 +729,7 @@ def _falls(profile: Profile, low: At, high: At) -> bool:
 def _end(profile: Profile) -> Fraction:
     """A beta beyond which F1^2/F2 falls: the model is linear there and h is linear in beta."""
     p, row = profile.S, profile.row
-    cosines = [(row.field.ball(c), m) for c, m in zip(row.cosines, row.counts, strict=True)]
+    cosines = [(c.ball(), m) for c, m in zip(row.cosines, row.counts, strict=True)]
     mean = p / 2
     variance = p / 3 - mean * mean
     t_mean = mean + sum((c * m for c, m in cosines), profile.S * 0) * mean
@@ -817,7 +763,8 @@ def _polished(profile: Profile, a: Fraction, b: Fraction, width: Fraction) -> Mi
     gain = (low.F1 * low.F1 / high.F2).union(high.F1 * high.F1 / low.F2)
     rho = (low.F1 / high.F2).union(high.F1 / low.F2)
     beta = ball(a).union(ball(b))
-    return Minimum(profile.S, rho, beta * rho, profile.S / 3 - gain, 0, "rigorous", profile.route)
+    loss = profile.S / 3 - gain
+    return Minimum(profile.S, rho, beta * rho, loss, 0, Evidence.ENCLOSED, profile.route)
 
 
 def _between(a: Fraction, b: Fraction, ha: Any, hb: Any) -> Fraction:

@@ -233,5 +233,5 @@ def optimum_row(
         "margin": None,
         "S": S,
         "one_minus_S": 1.0 - S,
-        "known": "exact" if exact else "numerical",
+        "known": "proved" if exact else "numerical",
     }

@@ -79,7 +79,7 @@ def blocks_at(
         top: float | None = None
         for rank, name in enumerate(order[:most], 1):
             block = table.get(name)
-            gain, known = column[name], "exact"
+            gain, known = column[name], "proved"
             if block is not None:
                 gain, known = _certain(name, s, law, gain)
             top = gain if top is None else top

@@ -66,7 +66,7 @@ class Threshold:
         1 if they always are, None if they are not at S_min.
     sparser, denser : Mixture or None
         Best just below and just above S.
-    known : {"exact", "rigorous", "numerical"}
+    known : {"proved", "enclosed", "numerical"}
     """
 
     S: float | None
@@ -131,8 +131,8 @@ def critical(
         open_ = [(n, d) for n, d in cells if d < n]
         found = _thresholds(open_, law, S_min, report) if open_ else {}
         for n, d in cells:
-            free = Threshold(1.0, None, None, "exact")
-            onset = free if n > d else Threshold(None, None, None, "exact")
+            free = Threshold(1.0, None, None, "proved")
+            onset = free if n > d else Threshold(None, None, None, "proved")
             star, onset = found.get((n, d), (free, onset))
             rows.append(_row(law, n, d, star, onset))
     return rows

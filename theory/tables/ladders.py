@@ -93,7 +93,7 @@ def mixture_rows(
     edges = [1.0, *(rung.S for rung in ladder.rungs), ladder.S_min]
     rows = []
     for i, phase in enumerate(ladder.phases):
-        known = "exact" if ladder.d >= ladder.n else "numerical"
+        known = "proved" if ladder.d >= ladder.n else "numerical"
         if i < len(ladder.rungs):
             if progress is not None:
                 progress("enclosures", i / len(ladder.rungs))
@@ -110,7 +110,7 @@ def optimum_rows(ladder: Ladder, law: str) -> list[dict[str, Any]]:
     for branch, high, low in zip(ladder.branches, edges[:-1], edges[1:], strict=True):
         inside = np.flatnonzero((low <= branch.S) & (high >= branch.S))
         count = int(branch.represented[inside[len(inside) // 2]]) if inside.size else 0
-        known = "exact" if ladder.status == "exact" else "numerical"
+        known = "proved" if ladder.status == "exact" else "numerical"
         row = _row("optimum", branch.name, high, low, count, known)
         row["irregular"] = "irregular" in branch.name
         row["saves"] = _saving(ladder, law, branch.S[inside], branch.loss[inside])

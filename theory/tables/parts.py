@@ -23,7 +23,7 @@ from theory.mixtures.mixture import Mixture
 ENCLOSED = {"binary": 40, "uniform": 12}
 """Largest block whose minimum is enclosed for a table; larger ones take more than a moment."""
 
-KNOWN = ("exact", "rigorous", "numerical")
+KNOWN = ("proved", "enclosed", "numerical")
 """How a number is known, the best first."""
 
 
@@ -41,7 +41,7 @@ class Part:
         Sum of squared norms.
     max_cosine : float
         Largest cosine between two of its features; -1 where there is just one.
-    known : {"exact", "rigorous", "numerical"}
+    known : {"proved", "enclosed", "numerical"}
         How the loss is known, for a block kept symmetric.
     """
 
@@ -111,7 +111,7 @@ def _minimum(block: Block, S: float, law: str) -> tuple[float, float, float, str
             loss, rho, bias = (float(x.mid()) for x in (found.loss, found.rho, found.bias))
             # binary: the value of a rational function of S, so a formula, though shown in digits
             exact = law == "binary" and found.active > 0
-            return loss, rho, bias, "exact" if exact else found.known
+            return loss, rho, bias, "proved" if exact else found.known
         except NotReached:
             pass
     quick = {"binary": binary_minimum, "uniform": uniform_minimum}

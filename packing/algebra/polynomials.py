@@ -10,9 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from theory.symmetric.number_fields import Element, Field
+import flint
+
+from packing.algebra.balls import Ball, rational, value_at
+from packing.algebra.number_fields import Field, Number
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,50 +30,37 @@ class Polynomial:
 
     @staticmethod
     def zero(field: Field) -> Polynomial:
-        import flint
-
-        return Polynomial(field, tuple(flint.fmpq_poly([]) for _ in range(field.degree)))
+        return Polynomial(field, (flint.fmpq_poly([]),) * field.degree)
 
     @staticmethod
-    def of(field: Field, whole: Any, factor: Element | None = None) -> Polynomial:
+    def of(field: Field, whole: Any, factor: Number | None = None) -> Polynomial:
         """A rational polynomial times an element (1 by default)."""
-        import flint
-
-        rational = flint.fmpq_poly(whole)
-        factor = field.element(1) if factor is None else factor
-        return Polynomial(
-            field, tuple(rational * flint.fmpq(c.numerator, c.denominator) for c in factor)
-        )
+        p, c = flint.fmpq_poly(whole), field(1) if factor is None else factor
+        return Polynomial(field, tuple(p * c.poly[i] for i in range(field.degree)))
 
     def __add__(self, other: Polynomial) -> Polynomial:
-        return Polynomial(
-            self.field, tuple(p + q for p, q in zip(self.parts, other.parts, strict=True))
-        )
-
-    def __sub__(self, other: Polynomial) -> Polynomial:
-        return Polynomial(
-            self.field, tuple(p - q for p, q in zip(self.parts, other.parts, strict=True))
-        )
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Polynomial(self.field, tuple(p + q for p, q in pairs))
 
     def __neg__(self) -> Polynomial:
         return Polynomial(self.field, tuple(-p for p in self.parts))
 
-    def __mul__(self, other: Polynomial) -> Polynomial:
-        import flint
+    def __sub__(self, other: Polynomial) -> Polynomial:
+        return self + -other
 
+    def __mul__(self, other: Polynomial) -> Polynomial:
         k = self.field.degree
         out = [flint.fmpq_poly([]) for _ in range(2 * k - 1)]
         for i, p in enumerate(self.parts):
             for j, q in enumerate(other.parts):
                 out[i + j] += p * q
-        top = self.field.polynomial[-1]
         for i in range(2 * k - 2, k - 1, -1):
-            for j, c in enumerate(self.field.polynomial[:-1]):
+            for j, c in enumerate(self.field.monic[:-1]):
                 if c:
-                    out[i - k + j] -= out[i] * flint.fmpq(c, top)
+                    out[i - k + j] -= out[i] * c
         return Polynomial(self.field, tuple(out[:k]))
 
-    def times(self, c: Element) -> Polynomial:
+    def times(self, c: Number) -> Polynomial:
         """The product with an element of the field."""
         return self * Polynomial.of(self.field, [1], c)
 
@@ -83,35 +76,30 @@ class Polynomial:
     def is_zero(self) -> bool:
         return self.degree < 0
 
-    def __call__(self, u: Any) -> Any:
-        """The value at a ball, a ball."""
-        import flint
+    def coefficient(self, k: int) -> Number:
+        """Of the k-th power of the variable."""
+        return Number(self.field, flint.fmpq_poly([p[k] for p in self.parts]))
 
-        value = flint.arb(0)
+    def __call__(self, u: Ball) -> Ball:
+        """The value at a ball, a ball."""
+        a, value = self.field.root(flint.ctx.prec), flint.arb(0)
         for p in reversed(self.parts):
-            value = value * self.field.root + flint.arb_poly(p)(u)
+            value = value * a + value_at(p, u)
         return value
 
-    def at(self, u: Any) -> Element:
+    def at(self, u: Fraction) -> Number:
         """The value at a rational number, an element of the field."""
-        import flint
-
-        found = (p(flint.fmpq(u.numerator, u.denominator)) for p in self.parts)
-        return tuple(Fraction(int(c.p), int(c.q)) for c in found)
+        return Number(self.field, flint.fmpq_poly([p(rational(u)) for p in self.parts]))
 
     def norm(self) -> Any:
         """The product of the conjugates: a rational polynomial with every root of this one."""
-        import flint
-
         k = self.field.degree
         if k == 1:
             return self.parts[0]
-        rows = []
-        generator = Polynomial.of(self.field, [1], self.field.element(0, 1))
-        row = self
+        rows, row = [], self
         for _ in range(k):
             rows.append(list(row.parts))
-            row = row * generator
+            row = row.times(self.field.generator)
         # Bareiss: every division is exact
         before, sign = flint.fmpq_poly([1]), 1
         for i in range(k - 1):
@@ -129,28 +117,20 @@ class Polynomial:
 
     def in_S(self, weight: int) -> Polynomial:
         """(1-S)^weight times the value at u = S/(1-S), a polynomial in S; weight >= degree."""
-        import flint
-
         V, y = flint.fmpq_poly([1, -1]), flint.fmpq_poly([-1, 1])
         parts = []
         for p in self.parts:
-            shifted = [flint.fmpq(c) for c in p(y).coeffs()]  # u = 1/V - 1 = y - 1, y = 1/V
-            full = [*shifted, *[flint.fmpq(0)] * (weight + 1 - len(shifted))]
+            shifted = p(y).coeffs()  # u = 1/V - 1 = y - 1, y = 1/V
+            full = [*shifted, *[0] * (weight + 1 - len(shifted))]
             parts.append(flint.fmpq_poly(full[::-1])(V))
         return Polynomial(self.field, tuple(parts))
 
-    def expression(self, symbol: Any) -> Any:
+    def expression(self, symbol: sympy.Symbol) -> sympy.Expr:
         """A sympy expression, expanded."""
         import sympy
 
-        top = self.degree
-        out = sympy.Integer(0)
-        for k in range(top, -1, -1):
-            out += self.field.expression(self.coefficient(k)) * symbol**k
-        return out
-
-    def coefficient(self, k: int) -> Element:
-        return tuple(Fraction(int(p[k].p), int(p[k].q)) for p in self.parts)
+        terms = (self.coefficient(k).expression * symbol**k for k in range(self.degree, -1, -1))
+        return sum(terms, sympy.Integer(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,55 +147,52 @@ class Quotient:
     bottom: Polynomial
 
     @staticmethod
-    def reduced(top: Polynomial, bottom: Polynomial, in_odds: bool = True) -> Quotient:
-        """The quotient of two polynomials in the odds, or in S, in lowest terms where easy."""
-        import flint
-
-        if in_odds:
-            weight = max(top.degree, bottom.degree)
-            top, bottom = top.in_S(weight), bottom.in_S(weight)
+    def reduced(top: Polynomial, bottom: Polynomial) -> Quotient:
+        """The quotient of two polynomials in the odds, in lowest terms where easy."""
+        weight = max(top.degree, bottom.degree)
+        top, bottom = top.in_S(weight), bottom.in_S(weight)
         field = top.field
         if field.degree == 1:
             shared = top.parts[0].gcd(bottom.parts[0])
-            parts = [p // shared for p in (top.parts[0], bottom.parts[0])]
-        else:
-            parts = []
-            for factor in (flint.fmpq_poly([0, 1]), flint.fmpq_poly([1, -1])):
-                while all((p % factor).is_zero() for p in (*top.parts, *bottom.parts)):
-                    top = Polynomial(field, tuple(p // factor for p in top.parts))
-                    bottom = Polynomial(field, tuple(p // factor for p in bottom.parts))
-            return Quotient(top, bottom)
-        c = parts[1].leading_coefficient()
-        return Quotient(
-            Polynomial(field, (parts[0] / c,)),
-            Polynomial(field, (parts[1] / c,)),
-        )
-
-    def __sub__(self, other: Quotient) -> Quotient:
-        return Quotient(
-            self.top * other.bottom - other.top * self.bottom, self.bottom * other.bottom
-        )
+            over, under = top.parts[0] // shared, bottom.parts[0] // shared
+            c = under.leading_coefficient()
+            return Quotient(Polynomial(field, (over / c,)), Polynomial(field, (under / c,)))
+        for factor in (flint.fmpq_poly([0, 1]), flint.fmpq_poly([1, -1])):
+            while all((p % factor).is_zero() for p in (*top.parts, *bottom.parts)):
+                top, bottom = (
+                    Polynomial(field, tuple(p // factor for p in side.parts))
+                    for side in (top, bottom)
+                )
+        return Quotient(top, bottom)
 
     def __add__(self, other: Quotient) -> Quotient:
         return Quotient(
             self.top * other.bottom + other.top * self.bottom, self.bottom * other.bottom
         )
 
+    def __sub__(self, other: Quotient) -> Quotient:
+        return self + other.scaled(-1)
+
     def scaled(self, k: int) -> Quotient:
         """k times this."""
         return Quotient(Polynomial.of(self.top.field, [k]) * self.top, self.bottom)
 
-    def __call__(self, S: Any) -> Any:
+    def over(self, field: Field) -> Quotient:
+        """The same over a larger field, if it is over the rationals."""
+        if self.top.field == field:
+            return self
+        return Quotient(*(Polynomial.of(field, p.parts[0]) for p in (self.top, self.bottom)))
+
+    def __call__(self, S: Ball) -> Ball:
         """The value at a ball."""
         return self.top(S) / self.bottom(S)
 
-    def at(self, S: Fraction) -> Element:
+    def at(self, S: Fraction) -> Number:
         """The value at a rational number, an element of the field."""
-        field = self.top.field
-        return field.product(self.top.at(S), field.inverse(self.bottom.at(S)))
+        return self.top.at(S) / self.bottom.at(S)
 
     @cached_property
-    def expression(self) -> Any:
+    def expression(self) -> sympy.Expr:
         """A sympy expression in S, factors kept apart."""
         import sympy
 
@@ -234,7 +211,4 @@ class Quotient:
 
 def total(field: Field, terms: Iterable[Polynomial]) -> Polynomial:
     """The sum."""
-    out = Polynomial.zero(field)
-    for term in terms:
-        out = out + term
-    return out
+    return sum(terms, Polynomial.zero(field))

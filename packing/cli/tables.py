@@ -1,6 +1,6 @@
 """The command `packing table`: kinds of tables, each imported when asked for.
 
-A kind of another room is named in `packing.cli.app.TABLES`. It takes the options FORMAT, asks
+A kind registers as an entry point of the group `packing.tables`. It takes the options FORMAT, asks
 `table_target` before it computes and ends in `print_table`, so that all tables are alike.
 """
 
@@ -85,7 +85,7 @@ def table_command(ctx: click.Context) -> None:
     "arrangements",
     cls=Verb,
     verb="packing.cli.tables:arrangements",
-    help=TABLES["arrangements"][1],
+    help="The best arrangement for every n and d, its bound, and how it is known.",
     note="Numbers and ranges have commas between them: -n 4-10,24. Exit code 3: the time was up "
     "in some cell; its row says so.",
     examples="""

@@ -59,15 +59,23 @@ def fail(message: str, code: int) -> int:
 # Answers: standard output.
 
 
-def show(result: Result, as_json: bool) -> None:
-    """Print a result: one JSON object, or its facts and tables for people."""
+def show(
+    result: Result,
+    as_json: bool,
+    asked: Mapping[str, Any] | None = None,
+    said: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Print a result: one JSON object, or its facts and tables for people.
+
+    ``asked`` holds more keys of the JSON and ``said`` more facts: what the command itself knows.
+    """
 
     def tables(_: dict[str, Any]) -> Iterator[RenderableType]:
-        yield facts(result._facts())
+        yield facts([*result._facts(), *said])
         for table in result._tables():
             yield table_of(table)
 
-    emit(result.to_dict(), as_json, tables)
+    emit({**result.to_dict(), **(asked or {})}, as_json, tables)
 
 
 def table_of(table: Table) -> RenderableType:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from packing.arrangement import Arrangement as Arrangement
     from packing.bounds import Bound as Bound
+    from packing.bounds import Bounds as Bounds
     from packing.catalogue import Entry as Entry
     from packing.catalogue import entries as entries
     from packing.catalogue import entry as entry
     from packing.catalogue import srg as srg
     from packing.errors import BadInput as BadInput
     from packing.errors import NotReached as NotReached
+    from packing.evaluation import Evaluation as Evaluation
+    from packing.evaluation import evaluate as evaluate
     from packing.proofs.certificates import Certificate as Certificate
     from packing.proofs.certificates import certify as certify
     from packing.proofs.existence import Existence as Existence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from packing.recognition import Named as Named
     from packing.recognition import identify as identify
     from packing.recognition import name_of as name_of
+    from packing.results import Evidence as Evidence
     from packing.search import Code as Code
 
 __version__ = "0.1.0"
@@ -34,12 +38,15 @@ __version__ = "0.1.0"
 _HOME = {
     "Arrangement": "packing.arrangement",
     "Bound": "packing.bounds",
+    "Bounds": "packing.bounds",
     "Entry": "packing.catalogue",
     "entries": "packing.catalogue",
     "entry": "packing.catalogue",
     "srg": "packing.catalogue",
     "BadInput": "packing.errors",
     "NotReached": "packing.errors",
+    "Evaluation": "packing.evaluation",
+    "evaluate": "packing.evaluation",
     "Certificate": "packing.proofs.certificates",
     "certify": "packing.proofs.certificates",
     "Existence": "packing.proofs.existence",
@@ -48,6 +55,7 @@ _HOME = {
     "Named": "packing.recognition",
     "identify": "packing.recognition",
     "name_of": "packing.recognition",
+    "Evidence": "packing.results",
     "Code": "packing.search",
 }
 
@@ -56,9 +64,12 @@ __all__ = [
     "BadInput",
     "Block",
     "Bound",
+    "Bounds",
     "Certificate",
     "Code",
     "Entry",
+    "Evaluation",
+    "Evidence",
     "Existence",
     "Named",
     "NotReached",
@@ -66,6 +77,7 @@ __all__ = [
     "certify",
     "entries",
     "entry",
+    "evaluate",
     "existence",
     "identify",
     "name_of",

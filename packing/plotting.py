@@ -8,11 +8,10 @@ with colour vision deficiencies can tell apart; the order of features carries th
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -26,15 +25,11 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from packing.arrangement import TOLERANCE, Arrangement
-from packing.cli import options
-from packing.cli.geometry import ROUNDING
 from packing.errors import BadInput
+from packing.files import replacing
+from packing.recognition import ROUNDING, Block, Named
 from packing.symmetry import automorphisms, colours
 from packing.types import Float, Int
-
-if TYPE_CHECKING:
-    from packing.recognition import Block, Named
-
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 GREY = "#9A9A9A"
@@ -59,25 +54,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         If the suffix is none of these or the file cannot be written.
     """
     target = check_path(path)
+    kind = target.suffix.lower().lstrip(".")
+    # the same picture gives the same bytes
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
-        os.close(handle)
+        with replacing(target) as temporary, matplotlib.rc_context({"svg.hashsalt": "packing"}):
+            figure.savefig(temporary, format=kind, dpi=150, metadata=dates)
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}; choose another place") from None
-    try:
-        kind = target.suffix.lower().lstrip(".")
-        # the same picture gives the same bytes
-        dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
-        with matplotlib.rc_context({"svg.hashsalt": "packing"}):
-            figure.savefig(name, format=kind, dpi=150, metadata=dates)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
-        os.replace(name, target)
-    except OSError as error:
-        raise BadInput(f"cannot write {target}: {error.strerror}; choose another place") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
     return target
 
 
@@ -886,7 +870,7 @@ def _upright(flat: Float) -> Float:
 # beat.
 
 
-MAX_DRAWN = options.MAX_DRAWN
+MAX_DRAWN = 2000
 """Codes of more points than this are not drawn: n^2 cosines and their contacts fill the paper."""
 
 
@@ -927,10 +911,7 @@ def draw_code(
     """
     target = check_path(path)
     n, d = arrangement.n, arrangement.d
-    if n > MAX_DRAWN:
-        raise BadInput(f"n = {n} points do not fit a picture: draw at most {MAX_DRAWN}")
-    if np.any(arrangement.norms == 0.0):
-        raise BadInput("a vector is zero and has no direction: draw the others only")
+    _check_points(arrangement)
     figure = new_figure(10.4, 5.4)
     left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.06])
     points = arrangement.directions
@@ -951,6 +932,38 @@ def draw_code(
     figure.suptitle(title, size=12)
     _legend(figure, touching, loose, d, lines)
     return save(figure, target)
+
+
+def _check_points(arrangement: Arrangement) -> None:
+    if arrangement.n > MAX_DRAWN:
+        raise BadInput(f"n = {arrangement.n} points do not fit a picture: draw at most {MAX_DRAWN}")
+    if np.any(arrangement.norms == 0.0):
+        raise BadInput("a vector is zero and has no direction: draw the others only")
+
+
+def draw_points(
+    arrangement: Arrangement,
+    axes: Axes | None = None,
+    *,
+    lines: bool = False,
+    rattlers: Sequence[int] | None = None,
+) -> Axes:
+    """Draw a code as `draw_code` does, into axes (new ones unless given), which are returned.
+
+    Raises
+    ------
+    BadInput
+        If a vector is zero or there are more than MAX_DRAWN.
+    """
+    _check_points(arrangement)
+    axes = new_figure(5.2, 5.2).subplots() if axes is None else axes
+    touching, loose = contacts(arrangement, lines)
+    loose = loose if rattlers is None else tuple(rattlers)
+    if arrangement.d <= 3:
+        draw_sphere(axes, arrangement.directions, touching, loose, lines)
+    else:
+        axes.set_title(draw_projection(axes, arrangement, touching, loose, lines), size=10)
+    return axes
 
 
 def _legend(figure: Figure, pairs: Int, loose: Sequence[int], d: int, lines: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,13 +24,9 @@ from packing.catalogue.exact import (
 from packing.catalogue.polytopes import prisms
 from packing.errors import BadInput
 from packing.matching import Nearest, Piece, Shape, log_chance, nearest
+from packing.results import Result, Table, shown
 from packing.symmetry import LARGEST, canonical_form, orbits, relabelling, symmetry_order
 from packing.types import Float
-
-if TYPE_CHECKING:
-    from packing.bounds import Bound
-    from packing.search import Code
-
 
 SIMPLEX = 0.05
 """Root mean square distance within which d + 1 noisy vectors are called a simplex. For three random
@@ -592,8 +588,15 @@ class Block:
     exact: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Named:
+ROUNDING = 1e-12
+"""Noise below this is that of floats and not of the weights."""
+
+_ROWS_SHOWN = 64  # blocks listed one by one for people; to_dict has them all
+_LONGEST = 40  # characters of an exact cosine shown to people
+
+
+@dataclass(frozen=True, repr=False)
+class Named(Result):
     """The name of an arrangement and of its blocks.
 
     ``blocks`` are in the order of the name, dedicated features last, one block each. ``rattlers``
@@ -614,6 +617,82 @@ class Named:
     ignored: tuple[int, ...]
     noise: float = 0.0
     chance: float = 0.0
+
+    def _values(self) -> Mapping[str, Any]:
+        blocks = [
+            {
+                "name": block.name,
+                "features": block.features,
+                "symmetry_order": block.symmetry_order,
+                "distance": block.distance,
+                "nearest": block.nearest or None,
+                "nearest_distance": block.nearest_distance,
+                "fingerprint": block.fingerprint or None,
+                "exact": block.exact,
+            }
+            for block in self.blocks
+        ]
+        return {
+            "name": self.name,
+            "blocks": blocks,
+            "rattlers": self.rattlers,
+            "represented": self.represented,
+            "ignored": self.ignored,
+            "noise": self.noise,
+            "chance": self.chance,
+        }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        n = self.represented + len(self.ignored)
+        facts = [
+            ("arrangement", self.name),
+            ("represented", f"{self.represented} of {n} features"),
+            ("rattlers", ", ".join(map(str, self.rattlers)) or "none"),
+            ("ignored", _listed(self.ignored) or "none"),
+        ]
+        if self.noise > ROUNDING:
+            chance = "below 1e-300" if self.chance == 0.0 else shown(self.chance, 2)
+            facts += [
+                ("noise", f"{self.noise:.3g} of a vector's length, root mean square"),
+                ("chance", f"{chance} that random directions come as near"),
+            ]
+        return facts
+
+    def _tables(self) -> Sequence[Table]:
+        """The blocks; a column in which nothing is known is left out."""
+        named = ("block", "features", "symmetry", "largest shift", "nearest", "fingerprint")
+        rows = [
+            (
+                block.name,
+                _listed(block.features),
+                block.symmetry_order,
+                block.distance,
+                f"{block.nearest} at {shown(block.nearest_distance, 3)}" if block.nearest else None,
+                block.fingerprint or None,
+                _readable(block.exact) or None,
+            )
+            for block in self.blocks[:_ROWS_SHOWN]
+        ]
+        columns = [*named, "cosines"]
+        used = [i for i in range(7) if i < 4 or any(row[i] is not None for row in rows)]
+        cells = [[row[i] for i in used] for row in rows]
+        table = Table("Blocks", [columns[i] for i in used], cells, {"largest shift": 3})
+        return [table] if rows else []
+
+
+def _readable(exact: Sequence[str]) -> str:
+    """The exact cosines that can be read; a root of a polynomial of degree 8 is for machines."""
+    short = [text for text in exact if len(text) <= _LONGEST]
+    if len(short) == len(exact):
+        return _listed(exact)
+    if not short:
+        return f"{len(exact)} in --json"
+    return ", ".join([*short[:10], f"and {len(exact) - len(short[:10])} more in --json"])
+
+
+def _listed(values: Sequence[Any]) -> str:
+    first = ", ".join(map(str, values[:10]))
+    return first if len(values) <= 10 else f"{first}, and {len(values) - 10} more"
 
 
 def name_of(
@@ -813,165 +892,3 @@ def _exact_cosines(part: Arrangement, block: Block, sight: Sight) -> tuple[str, 
 
     found = exact_gram(part).gram
     return () if found is None else tuple(c.text for c in found.cosines[1:])
-
-
-# What a code that was found is worth: its name, its gap to the best bound, and the verdict.
-
-
-OPTIMAL = "optimal (proved)"
-MEETS = "meets the bound"
-OPEN = "open"
-IMPOSSIBLE = "impossible"
-
-_QUANTITY: dict[str, Literal["max_cosine", "coherence", "energy"]] = {
-    "angle": "max_cosine",
-    "lines": "coherence",
-    "coulomb": "energy",
-}
-
-_CLAIMS = {
-    "angle": ("spherical code", "universal"),
-    "lines": ("lines", "equiangular lines"),
-    "coulomb": ("universal", "coulomb"),
-    "riesz": ("universal",),
-}
-"""What a catalogue entry must be proved optimal for; universal: for every such energy."""
-
-
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """A code beside what is known of it.
-
-    Parameters
-    ----------
-    code : Code
-    name : str
-        As `packing.recognition` gives it; for lines, the name of both ends of all of them.
-    bound : Bound or None
-        The best lower bound on the code's value; None where none is known.
-    gap : float or None
-        The value less the bound.
-    verdict : str
-        OPTIMAL where the code has a proof, reaches a bound that is known to be attained, or has a
-        name that is proved optimal in the literature; MEETS where the two agree to 1e-10 and no
-        more is known; OPEN; IMPOSSIBLE where the value is below a proved bound, so that one of the
-        two is wrong.
-    why : str
-        One sentence.
-    """
-
-    code: Code
-    name: str
-    bound: Bound | None
-    gap: float | None
-    verdict: str
-    why: str
-
-    @property
-    def status(self) -> str:
-        """The status of the code, or what the verdict knows better: "proved", "meets-bound"."""
-        if self.verdict == OPTIMAL:
-            return "proved"
-        return "meets-bound" if self.verdict == MEETS else self.code.status
-
-    @property
-    def advice(self) -> str:
-        """What the status means; no more time is asked for where nothing better can be found."""
-        return self.why if self.verdict in (OPTIMAL, MEETS) else self.code.advice
-
-
-def judge(code: Code) -> Judgement:
-    """A found code beside its name and the best bound; says whether it is proved optimal.
-
-    The name and the comparison with the bound are numerical (to 1e-6 and 1e-10); bounds and the
-    theorems behind names are proved where they say so.
-    """
-    from packing.bounds import bounds, gap
-
-    name = name_of_code(code)
-    quantity = _QUANTITY.get(code.criterion)
-    known = [b for b in bounds(code.n, code.d) if b.quantity == quantity]
-    if quantity is None or not math.isfinite(code.value) or not known:
-        why = "No bound is known here to compare it with."
-        return _settled(Judgement(code, name, None, None, OPEN, why))
-    found = gap(code.value, code.n, code.d, quantity=quantity)
-    difference = found.gap
-    if abs(difference) < 1e-14 * max(1.0, abs(code.value)):
-        difference = 0.0  # the last digits of two floats
-    why = f"{found.reason[:1].upper()}{found.reason[1:]}."
-    if found.verdict == OPEN:
-        why = f"No code can be better by more than {difference:.3g} ({found.bound.name})."
-    return _settled(Judgement(code, name, found.bound, difference, found.verdict, why))
-
-
-def with_exact(judged: Judgement, cosine: str) -> Judgement:
-    """The judgement once the code's largest (absolute) cosine is proved to be ``cosine``.
-
-    A float that meets a bound leaves open whether the bound is reached; the exact number decides.
-    """
-    if judged.verdict != MEETS:
-        return judged
-    from packing.bounds import gap
-
-    code = judged.code
-    found = gap(cosine, code.n, code.d, quantity=_QUANTITY[code.criterion])
-    if found.verdict != OPTIMAL:
-        return judged
-    why = f"{found.reason[:1].upper()}{found.reason[1:]}."
-    return replace(judged, bound=found.bound, gap=found.gap, verdict=OPTIMAL, why=why)
-
-
-def _settled(judged: Judgement) -> Judgement:
-    """The judgement, with a proof that does not come from the bound where there is one."""
-    if judged.verdict in (OPTIMAL, IMPOSSIBLE):
-        return judged
-    if judged.code.status == "proved":
-        said = judged.code.advice.removeprefix("Optimal: ")
-        return replace(judged, verdict=OPTIMAL, why=f"{said[:1].upper()}{said[1:]}")
-    source = proved_by(judged.name, judged.code)
-    if source is None:
-        return judged
-    return replace(
-        judged, verdict=OPTIMAL, why=f"It is the {judged.name}, proved optimal by {source}."
-    )
-
-
-def proved_by(name: str, code: Code) -> str | None:
-    """Who proved the code of that name optimal for its criterion, as the catalogue has it."""
-    from packing.catalogue import entry
-
-    try:
-        known = entry(name)
-    except BadInput:
-        return None
-    if (known.n, known.d) != (code.n, code.d):
-        return None
-    for claim in known.claims:
-        if claim.status == "proved" and claim.optimal_for in _CLAIMS[code.criterion]:
-            return claim.source
-    return None
-
-
-def name_of_code(code: Code) -> str:
-    """The name of a code; lines are named by both of their ends."""
-
-    if code.criterion != "lines" or code.n == 1:
-        return name_of(code.arrangement).name
-    W = code.arrangement.W
-    both = Arrangement.from_weights(np.concatenate([W, -W], axis=1))
-    return f"axes of {name_of(both).name}"
-
-
-def upright_lines(arrangement: Arrangement) -> Arrangement:
-    """The same lines, each by the end that makes the largest cosine equal to the coherence.
-
-    A line has two ends and a search may return either. With these the largest cosine and the
-    smallest angle of the vectors are those of the lines.
-    """
-    if arrangement.n < 2 or arrangement.max_cosine >= arrangement.coherence:
-        return arrangement
-    C = np.abs(arrangement.cosines - np.eye(arrangement.n))
-    i, _ = np.unravel_index(int(np.argmax(C)), C.shape)
-    W = np.array(arrangement.W)
-    W[:, i] *= -1.0
-    return Arrangement.from_weights(W)

@@ -10,6 +10,7 @@ NUMBER: Schema = {"type": "number"}
 TEXT: Schema = {"type": "string", "minLength": 1}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
+EVIDENCE: Schema = {"enum": ["proved", "enclosed", "numerical", "unsettled"]}
 MAYBE: Schema = {"type": ["number", "null"]}
 PROBABILITY: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 COMPLEMENT: Schema = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
@@ -110,8 +111,8 @@ _FOUND = {
     "criterion": {"enum": ["angle", "coulomb", "riesz", "lines"]},
     "exponent": MAYBE,
     "seed": COUNT,
-    "status": {"enum": ["proved", "meets-bound", "found-often", "found-rarely", "unfinished"]},
-    "search_status": {"enum": ["proved", "found-often", "found-rarely", "unfinished"]},
+    "status": EVIDENCE,
+    "search_status": EVIDENCE,
     "advice": TEXT,
     "reached": COUNT,
     "runs": COUNT,
@@ -132,7 +133,8 @@ _FOUND = {
 CODE = answer(
     vectors=some(some(NUMBER)),
     name=TEXT,
-    verdict={"enum": ["optimal (proved)", "meets the bound", "open", "impossible"]},
+    verdict=EVIDENCE,
+    impossible=FLAG,
     why=TEXT,
     contacts=some({"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}),
     rattlers=some(COUNT),
@@ -158,7 +160,7 @@ BOUNDS = answer(
             exact=null_or(TEXT),
             holds=TEXT,
             source=TEXT,
-            rigorous=FLAG,
+            rigorous=EVIDENCE,
             attained=null_or(TEXT),
         )
     ),
@@ -198,7 +200,8 @@ ARRANGEMENTS = answer(
             **{key: _FOUND[key] for key in ("n", "d", "max_cosine", "min_angle_deg", "energy")},
             **{key: _FOUND[key] for key in ("bound", "gap", "bound_name")},
             name=null_or(TEXT),
-            known=TEXT,
+            known=EVIDENCE,
+            found=TEXT,
         )
     ),
 )

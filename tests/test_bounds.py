@@ -21,7 +21,17 @@ from scipy.special import betainc, eval_gegenbauer
 from packing.algebra.balls import fraction, rational
 from packing.algebra.zonal import combine, expand, nowhere_positive, zonal
 from packing.arrangement import Arrangement
-from packing.bounds import best, bounds, delsarte, delsarte_cosine, gap, lines, points, skipped
+from packing.bounds import (
+    Gap,
+    best,
+    bounds,
+    delsarte,
+    delsarte_cosine,
+    gap,
+    lines,
+    points,
+    skipped,
+)
 from packing.bounds import spherical_codes as levenshtein
 from packing.bounds.bound import cosine_above
 from packing.bounds.line_systems import EQUIANGULAR, SHARP_LINES
@@ -36,6 +46,7 @@ from packing.bounds.spherical_codes import (
     sharp_code,
 )
 from packing.errors import BadInput
+from packing.results import Evidence
 
 REFERENCE = Path(__file__).parent / "data" / "reference"
 
@@ -308,7 +319,7 @@ def test_design_sizes_end_the_intervals() -> None:
 def test_fejes_toth_is_sharp(n: int, value: float) -> None:
     found = next(b for b in bounds(n, 3) if b.name == "Fejes Toth")
     assert found.value == pytest.approx(value, abs=1e-15) and found.attained is not None
-    assert gap(value, n, 3).verdict == "optimal (proved)"
+    assert gap(value, n, 3).verdict is Evidence.PROVED
 
 
 def test_fejes_toth_by_its_formula() -> None:
@@ -340,7 +351,7 @@ def test_simplex_bound_in_four_dimensions() -> None:
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 13, 100])
 def test_plane(n: int) -> None:
     assert best(n, 2).value == pytest.approx(math.cos(2 * math.pi / n), abs=1e-15)
-    assert gap(Arrangement(shapes.polygon(n)).max_cosine, n, 2).verdict == "optimal (proved)"
+    assert gap(Arrangement(shapes.polygon(n)).max_cosine, n, 2).verdict is Evidence.PROVED
     # Levenshtein's bound is sharp for polygons: another route.
     other = next(b for b in bounds(n, 2) if b.name.startswith("Levenshtein, degree"))
     assert other.value == pytest.approx(best(n, 2).value, abs=1e-13)
@@ -390,7 +401,7 @@ def test_lines_known_not_to_exist_attain_nothing() -> None:
     for d, n in ABSENT:
         welch = best(n, d, "coherence")
         assert welch.name == "Welch" and welch.attained is None
-        assert gap(welch.value, n, d, quantity="coherence").verdict == "meets the bound"
+        assert gap(welch.value, n, d, quantity="coherence").verdict is Evidence.NUMERICAL
 
 
 @settings(max_examples=20)
@@ -445,14 +456,14 @@ def test_tables_beat_no_bound() -> None:
     optimal = []
     for row in table("tammes_d3.csv")[:60:5]:
         found = gap(float(row["max_cosine"]), int(row["n"]), 3, error=1e-9)
-        assert found.verdict in ("open", "optimal (proved)")
-        optimal += [int(row["n"])] if found.verdict != "open" else []
+        assert found.verdict in (Evidence.UNSETTLED, Evidence.PROVED) and not found.impossible
+        optimal += [int(row["n"])] if found.verdict is not Evidence.UNSETTLED else []
     assert set(optimal) <= {2, 3, 4, 5, 6, 12}
     for row in table("lines_real.csv")[::12]:
         found = gap(
             float(row["coherence"]), int(row["n"]), int(row["d"]), quantity="coherence", error=1e-6
         )
-        assert found.verdict != "impossible", row
+        assert not found.impossible, row
     for row in table("thomson_d3.csv")[::2]:
         assert gap(float(row["energy_here"]), int(row["n"]), 3, quantity="energy").gap > -1e-8
 
@@ -469,7 +480,7 @@ def energy(vectors: np.ndarray) -> float:
 def test_energy_bound(vectors: np.ndarray) -> None:
     d, n = vectors.shape
     found, reached = coulomb(n, d), energy(vectors)
-    assert found is not None and not found.rigorous
+    assert found is not None and found.evidence is Evidence.NUMERICAL
     assert reached >= found.value
     if sharp_code(n, d) is not None:
         assert reached == pytest.approx(found.value, rel=1e-10)
@@ -486,19 +497,23 @@ def test_quadrature_integrates_what_it_should() -> None:
 # --- verdicts -----------------------------------------------------------------------------------
 
 
+def is_open(found: Gap) -> bool:
+    return found.verdict is Evidence.UNSETTLED and not found.impossible
+
+
 def test_verdicts() -> None:
-    assert gap("1/sqrt(5)", 12, 3).verdict == "optimal (proved)"
-    assert gap(Fraction(1, 4), 27, 6).verdict == "optimal (proved)"
-    assert gap("(1+sqrt(5))/4", 120, 4).verdict == "optimal (proved)"
-    assert gap(0.25 + 1e-9, 27, 6).verdict == "open"
-    assert gap(0.25 + 1e-9, 27, 6, error=1e-8).verdict == "optimal (proved)"
-    assert gap(0.25 - 1e-9, 27, 6).verdict == "impossible"
-    assert gap("1/4 - 1/10**9", 27, 6).verdict == "impossible"
-    assert gap(0.55, 13, 3).verdict == "open"
+    assert gap("1/sqrt(5)", 12, 3).verdict is Evidence.PROVED
+    assert gap(Fraction(1, 4), 27, 6).verdict is Evidence.PROVED
+    assert gap("(1+sqrt(5))/4", 120, 4).verdict is Evidence.PROVED
+    assert is_open(gap(0.25 + 1e-9, 27, 6))
+    assert gap(0.25 + 1e-9, 27, 6, error=1e-8).verdict is Evidence.PROVED
+    assert gap(0.25 - 1e-9, 27, 6).impossible
+    assert gap("1/4 - 1/10**9", 27, 6).impossible
+    assert is_open(gap(0.55, 13, 3))
     # Nothing is known to attain this bound: a number that meets it proves nothing.
     limit = best(13, 3)
-    assert limit.attained is None and gap(limit.value, 13, 3).verdict == "meets the bound"
-    assert gap(1 / 3, 28, 7, quantity="coherence").verdict == "optimal (proved)"
+    assert limit.attained is None and gap(limit.value, 13, 3).verdict is Evidence.NUMERICAL
+    assert gap(1 / 3, 28, 7, quantity="coherence").verdict is Evidence.PROVED
 
 
 def test_every_bound_says_where_it_holds_and_whose_it_is() -> None:
@@ -507,7 +522,7 @@ def test_every_bound_says_where_it_holds_and_whose_it_is() -> None:
         assert found == bounds(np.int64(n), np.int64(d))  # type: ignore[arg-type]
         for b in found:
             assert b.holds and b.source and math.isfinite(b.value)
-            assert b.as_dict()["status"] == ("proved" if b.rigorous else "numerical")
+            assert b.to_dict()["rigorous"] == b.evidence in ("proved", "numerical")
             if b.exact is not None:
                 import sympy
 

@@ -684,7 +684,7 @@ def test_entries_known_by_parameters_only_say_so() -> None:
 
 @every
 def test_facts_are_plain_values(one: Entry) -> None:
-    facts = json.loads(json.dumps(one.as_dict(), allow_nan=False))
+    facts = json.loads(json.dumps(one.to_dict(), allow_nan=False))
     assert facts["n"] == one.n and facts["max_cosine"]["value"] == one.max_cosine.value
     assert sum(row["count"] for row in facts["rows"]) == one.n
     assert facts["construction"] and all(c["source"] for c in facts["claims"])

@@ -8,6 +8,7 @@ import importlib
 import io
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,9 +26,10 @@ from schemas import ARRANGEMENTS, NO_CODE, SCHEMAS
 from packing.catalogue import entry
 from packing.cli.app import TABLES
 from packing.errors import NotReached
+from packing.evaluation import evaluate
 from packing.proofs.certificates import Certificate
-from packing.recognition import MEETS, OPTIMAL, judge, upright_lines, with_exact
-from packing.search.code import make_code
+from packing.results import Evidence
+from packing.search.code import make_code, upright_lines
 from packing.weights import read_weights, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +42,8 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("the search was started")
 
-    monkeypatch.setattr(importlib.import_module("packing.search"), "search", search)
+    for module in ("packing.search", "packing.evaluation"):
+        monkeypatch.setattr(importlib.import_module(module), "search", search)
 
 
 @pytest.fixture
@@ -54,6 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return real(n, d, criterion, **rest)
 
     monkeypatch.setattr(module, "search", search)
+    monkeypatch.setattr(importlib.import_module("packing.evaluation"), "search", search)
     return questions
 
 
@@ -68,7 +72,7 @@ def test_code_keys_and_a_known_answer() -> None:
     assert values["coherence"] == pytest.approx(1.0)
     # 12 edges of length sqrt 2 and 3 diameters
     assert values["energy"] == pytest.approx(12 / math.sqrt(2) + 3 / 2, rel=1e-14)
-    assert values["verdict"] == "optimal (proved)" and values["gap"] == pytest.approx(0, abs=1e-15)
+    assert values["verdict"] == "proved" and values["gap"] == pytest.approx(0, abs=1e-15)
     assert np.shape(values["vectors"]) == (6, 3) and len(values["contacts"]) == 12
     assert values["rattlers"] == [] and values["exponent"] is None
 
@@ -91,7 +95,7 @@ def test_a_search_reaches_a_code_that_is_no_closed_form() -> None:
 def test_energies_and_lines_have_values_of_their_own() -> None:
     coulomb = answered("code -n 4 -d 3 --criterion coulomb")
     assert coulomb["energy"] == pytest.approx(6.0 / math.sqrt(8.0 / 3.0), rel=1e-12)
-    assert coulomb["value"] == coulomb["energy"] and coulomb["verdict"] == "optimal (proved)"
+    assert coulomb["value"] == coulomb["energy"] and coulomb["verdict"] == "proved"
     riesz = answered("code -n 4 -d 3 --criterion riesz --exponent 2")
     assert riesz["energy"] == pytest.approx(6.0 * 3.0 / 8.0, rel=1e-12)
     assert riesz["bound"] is None and riesz["exponent"] == 2.0
@@ -162,8 +166,8 @@ def test_one_vector_has_no_angle_and_no_run(
     monkeypatch.setattr(importlib.import_module("packing.plotting"), "draw_code", draw)
     result = run(f"code -n 1 -d 3 --plot {tmp_path}/x.png")
     assert "found by        a closed form" in result.stdout
-    assert "optimal (proved). A single vector" in result.stdout
-    assert titles == ["1 dedicated\nn = 1, d = 3: no angle, optimal (proved)"]
+    assert "proved. A single vector" in result.stdout
+    assert titles == ["1 dedicated\nn = 1, d = 3: no angle, proved optimal"]
 
 
 def test_gerzon_is_about_equiangular_lines() -> None:
@@ -205,28 +209,28 @@ def seven_lines(n: int = 7, d: int = 3, criterion: str = "lines", **rest: Any) -
     signs = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) / math.sqrt(3.0)
     X = np.concatenate([np.eye(3), signs])
     counts = {"reached": 1, "runs": 1, "seconds": 1.0, "seed": 0}
-    return make_code(X, "lines", 3**-0.5, **counts, status="found-rarely")
+    return make_code(X, "lines", 3**-0.5, **counts, end="found-rarely")
 
 
 def test_an_exact_cosine_decides_what_a_float_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven lines in R^3 reach the orthoplex bound, which digits alone cannot show."""
     monkeypatch.setattr(importlib.import_module("packing.search"), "search", seven_lines)
     line = "code -n 7 -d 3 --criterion lines"
-    assert answered(line)["verdict"] == "meets the bound"
+    assert answered(line)["verdict"] == "numerical"
     values = answered(f"{line} --prove")
     assert values["algebraic"]["status"] == "proved"
     assert values["algebraic"]["polynomial"] == "3*x**2 - 1"
-    assert values["verdict"] == "optimal (proved)" and values["status"] == "proved"
+    assert values["verdict"] == "proved" and values["status"] == "proved"
     assert values["gap"] == pytest.approx(0.0, abs=1e-12)
     assert "sqrt(3)/3" in run(f"{line} --prove").stdout
 
 
 def test_a_wrong_exact_cosine_decides_nothing() -> None:
     """Negative control: only the number of the bound itself closes the gap."""
-    judged = judge(seven_lines())
-    assert judged.verdict == MEETS
-    assert with_exact(judged, "sqrt(3)/3").verdict == OPTIMAL
-    assert with_exact(judged, "5773502692/10000000000").verdict == MEETS
+    found = evaluate(seven_lines())
+    assert found.verdict is Evidence.NUMERICAL
+    assert found.with_exact("sqrt(3)/3").verdict is Evidence.PROVED
+    assert found.with_exact("5773502692/10000000000").verdict is Evidence.NUMERICAL
 
 
 @pytest.mark.parametrize("size", ["-n 5 -d 2", "-n 4 -d 3 --criterion lines", "-n 6 -d 4"])
@@ -251,12 +255,12 @@ def test_a_search_that_is_not_content_prints_what_it_has(
         X = shapes.icosahedron().T[:10]
         seconds = rest["seconds"]
         return make_code(
-            X, criterion, 5**-0.5, reached=1, runs=2, seconds=seconds, seed=0, status="unfinished"
+            X, criterion, 5**-0.5, reached=1, runs=2, seconds=seconds, seed=0, end="unfinished"
         )
 
     monkeypatch.setattr(importlib.import_module("packing.search"), "search", unfinished)
     values = answered("code -n 10 -d 3", code=3)
-    assert values["status"] == "unfinished" and len(values["vectors"]) == 10
+    assert values["status"] == "unsettled" and len(values["vectors"]) == 10
     assert (values["reached"], values["runs"]) == (1, 2)
     saved = tmp_path / "c.npz"
     result = run(f"code -n 10 -d 3 --save {saved}")
@@ -274,7 +278,7 @@ def test_a_search_with_nothing_in_hand_keeps_every_key(
     line = f"code -n 30 -d 5 --save {tmp_path}/a.npz --plot {tmp_path}/a.png"
     values = answered(line, code=3, schema=NO_CODE)
     assert set(SCHEMAS["code"]["required"]) <= set(values)
-    assert "too short" in values["advice"] and values["status"] == "unfinished"
+    assert "too short" in values["advice"] and values["status"] == "unsettled"
     assert "none of n = 30" in run(line).stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -292,11 +296,11 @@ def test_a_value_below_a_proved_bound_is_a_failed_check(monkeypatch: pytest.Monk
     def boasts(*args: Any, **kwargs: Any) -> Any:
         from dataclasses import replace
 
-        return replace(real(*args, **kwargs), value=-0.01, status="found-often")
+        return replace(real(*args, **kwargs), value=-0.01, status=Evidence.NUMERICAL)
 
     monkeypatch.setattr(module, "search", boasts)
     values = answered("code -n 6 -d 3", code=1)
-    assert values["verdict"] == "impossible" and values["gap"] < 0
+    assert values["impossible"] and values["verdict"] == "unsettled" and values["gap"] < 0
     assert "below the bound" in run("code -n 6 -d 3").stderr.lower()
 
 
@@ -454,7 +458,7 @@ def test_table_keys_and_order() -> None:
         # the polygon, Rankin's simplex and Rankin's orthoplex
         exact = math.cos(2 * math.pi / n) if d == 2 else -1 / (n - 1) if n <= d + 1 else 0.0
         assert row["max_cosine"] == pytest.approx(exact, abs=1e-14)
-        assert row["known"] == "optimal (proved)"
+        assert row["known"] == "proved"
 
 
 def test_table_formats_hold_the_same_numbers(tmp_path: Path) -> None:
@@ -498,7 +502,8 @@ def test_cells_without_an_answer_are_not_remembered(own_cache: Path) -> None:
     line = "table arrangements -n 4,30 -d 5 --seconds 1e-6"
     values = answered(line, code=3, schema=ARRANGEMENTS)
     assert [row["name"] is None for row in values["rows"]] == [False, True]
-    assert "nothing found in" in values["rows"][1]["known"]
+    assert [row["known"] for row in values["rows"]] == ["proved", "unsettled"]
+    assert values["rows"][1]["found"].startswith("nothing in")
     assert len(list(own_cache.iterdir())) == 1
     assert "in 1 cell of 2" in run(line).stderr
 
@@ -514,8 +519,10 @@ def test_kinds_of_tables() -> None:
 
 
 def test_another_room_may_add_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TABLES, "losses", ("theory.cli.model:loss_command", "Expected losses."))
-    assert "losses" in run("table --help").stdout
+    monkeypatch.setitem(TABLES, "losses", "theory.cli.model:loss_command")
+    assert re.search(
+        r"\n  losses +Expected loss of the weights in a file\.", run("table --help").stdout
+    )
     assert "Missing" in refused("table losses")  # it was imported and ran
 
 
@@ -637,11 +644,11 @@ def test_targets_are_checked_before_anything_is_computed(
 def test_a_picture_that_fails_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(arrangement: Any, path: Path, **more: Any) -> None:
+    def full(figure: Any, path: Path, **more: Any) -> None:
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(importlib.import_module("packing.plotting"), "draw_code", full)
+    monkeypatch.setattr(importlib.import_module("matplotlib.figure").Figure, "savefig", full)
     result = run(f"code -n 5 -d 2 --plot {tmp_path}/x.png")
     assert result.exit_code == 2 and "No space left" in result.stderr
     assert "pentagon" in result.stdout  # the answer was printed first

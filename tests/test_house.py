@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,7 @@ import click
 import pytest
 
 import packing
-from packing.cli.app import COMMANDS, table
+from packing.cli.app import COMMANDS, TABLES, one_line, registered, table
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("packing", "theory", "validate")
@@ -191,6 +192,58 @@ def test_lazy_names_exist(name: str) -> None:
         room.nonsense  # noqa: B018
 
 
+# Commands register as entry points: no room names another one above it.
+
+
+def named_above(source: str, rooms: set[str]) -> set[str]:
+    """Strings of the source, prose aside, that name a module of these rooms."""
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    return {text for text in texts if re.fullmatch(rf"({'|'.join(rooms)})(\.\w+)+(:\w+)?", text)}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_no_room_names_a_module_above_it(room: str) -> None:
+    for file in sorted((ROOT / room).rglob("*.py")):
+        wrong = named_above(file.read_text(encoding="utf-8"), FORBIDDEN[room])
+        assert not wrong, f"{file.relative_to(ROOT)} names {', '.join(sorted(wrong))}"
+
+
+def test_a_module_named_above_would_be_seen() -> None:
+    """Negative control of the test above."""
+    assert named_above('door = {"loss": "theory.cli.model:loss_command"}', {"theory"})
+
+
+def test_an_installation_without_its_checkout_has_the_same_commands(tmp_path: Path) -> None:
+    """The rooms copied elsewhere, beside the metadata that an installation writes."""
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    info = tmp_path / "feature_packing-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: feature-packing\nVersion: 0.1.0\n")
+    groups = PROJECT["project"]["entry-points"]
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{name} = {at}\n" for name, at in sorted(points.items()))
+            for group, points in groups.items()
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "packing", "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS), done.stdout
+    assert list(COMMANDS) == list(registered("packing.commands"))
+    assert set(TABLES) == set(groups["packing.tables"])
+
+
 # The README: every command it shows exists, with the options it shows.
 
 
@@ -232,9 +285,9 @@ def test_readme_commands_exist() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_table_lines_agree_with_the_commands(name: str) -> None:
+def test_lines_read_from_the_source_are_those_of_the_commands(name: str) -> None:
     command = table.get_command(click.Context(table), name)
-    assert command is not None and command.help == COMMANDS[name][1]
+    assert command is not None and command.help and command.help == one_line(COMMANDS[name])
 
 
 def test_laws_offered_are_the_laws_there_are() -> None:

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from packing.cli.app import (
-    COMMANDS,
     DISAGREED,
     NOT_REACHED,
     OK,
-    TABLES,
     Verb,
     emit,
     facts,
@@ -348,7 +346,7 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
     "validate",
     cls=Verb,
     verb="validate.runner:run_suite",
-    help=COMMANDS["validate"][1],
+    help="Train real models, and compare them with the theory.",
     note="SUITE is a name of --list, or a TOML file of that form. The folder gets the store of all "
     "models, a page report.html, and tables beside it as CSV and JSON. Exit code 0: every check "
     "agrees; 1: one disagrees, a trained model beats the predicted optimum, or a negative control "
@@ -453,7 +451,7 @@ def validate_command(
     "trained",
     cls=Verb,
     verb="validate.cli:trained",
-    help=TABLES["trained"][1],
+    help="Trained models of a store beside the predicted optima.",
     note="STORE is the file store.sqlite in the folder of packing validate, or that folder. Exit "
     "code 1: a trained model beats the predicted optimum.",
     examples="""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from packing.errors import BadInput
+from packing.results import Evidence, Result, shown
 
 if TYPE_CHECKING:
     from packing.bounds.linear_programming import Delsarte
@@ -22,8 +24,8 @@ BITS = 160
 """Working precision of the closed forms, which are evaluated in ball arithmetic."""
 
 
-@dataclass(frozen=True)
-class Bound:
+@dataclass(frozen=True, repr=False)
+class Bound(Result):
     """A number that no arrangement beats, or one that some arrangement is known to reach.
 
     Parameters
@@ -43,9 +45,9 @@ class Bound:
     holds : str
         For which n and d.
     source : str
-    rigorous : bool
-        True when the printed value is proved (exact or ball arithmetic), False when a proved
-        theorem was evaluated in floating point.
+    evidence : Evidence
+        Proved when the printed value is (exact or ball arithmetic), numerical when a proved theorem
+        was evaluated in floating point.
     attained : str or None
         An arrangement known to meet the bound exactly, with its source.
     proof : Delsarte or None
@@ -59,17 +61,12 @@ class Bound:
     exact: str | None
     holds: str
     source: str
-    rigorous: bool = True
+    evidence: Evidence = Evidence.PROVED
     attained: str | None = None
     proof: Delsarte | None = None
 
-    @property
-    def status(self) -> Literal["proved", "numerical"]:
-        """ "proved" when rigorous, "numerical" otherwise."""
-        return "proved" if self.rigorous else "numerical"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for tables and JSON; the certificate is left out."""
+    def _values(self) -> Mapping[str, Any]:
+        """The certificate is left out."""
         return {
             "name": self.name,
             "quantity": self.quantity,
@@ -78,9 +75,15 @@ class Bound:
             "exact": self.exact,
             "holds": self.holds,
             "source": self.source,
-            "status": self.status,
+            "rigorous": self.evidence,
             "attained": self.attained,
         }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        value = shown(self.value, 12) + (f" = {self.exact}" if self.exact else "")
+        facts = [(self.quantity, f"{self.direction} {value}"), ("bound", self.name)]
+        facts += [("known", self.evidence), ("holds for", self.holds), ("source", self.source)]
+        return facts + ([("attained", self.attained)] if self.attained else [])
 
 
 def whole(name: str, value: object, least: int = 1) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -22,6 +24,7 @@ from packing.bounds.line_systems import gerzon, line_bounds, relative
 from packing.bounds.linear_programming import delsarte_cosine
 from packing.bounds.spherical_codes import coulomb, point_bounds, point_counts
 from packing.errors import BadInput
+from packing.results import Evidence, Result, Table
 
 QUANTITIES: tuple[Quantity, ...] = ("max_cosine", "coherence", "energy", "lines")
 
@@ -30,17 +33,91 @@ MEET = 1e-10
 that far short of the limit they prove."""
 
 
-def bounds(n: int, d: int) -> tuple[Bound, ...]:
+@dataclass(frozen=True, repr=False)
+class Bounds(Result):
+    """Every bound on the best arrangements of one size; a sequence of `Bound`.
+
+    Parameters
+    ----------
+    n : int or None
+        None where only the number of vectors is bounded.
+    d : int
+    cosine : Number or None
+        The largest cosine allowed, where the number of vectors is bounded.
+    found : tuple of Bound
+    """
+
+    n: int | None
+    d: int
+    cosine: Number | None
+    found: tuple[Bound, ...]
+
+    def __iter__(self) -> Iterator[Bound]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, i: int) -> Bound:
+        return self.found[i]
+
+    @property
+    def left_out(self) -> str | None:
+        """Why Delsarte's linear programme, which usually decides, is missing."""
+        decides = self.n is not None and self.n > 2 * self.d > 2
+        return linear_programming.skipped(self.n, self.d) if self.n and decides else None
+
+    def _values(self) -> Mapping[str, Any]:
+        cosine = None if self.cosine is None else str(self.cosine)
+        listed = [bound._values() for bound in self.found]
+        return {"n": self.n, "d": self.d, "cosine": cosine, "bounds": listed}
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        size = "any number of vectors" if self.n is None else f"n = {self.n}"
+        facts = [("bounds for", f"{size} in d = {self.d}")]
+        if self.cosine is not None:
+            facts.append(("cosine", f"at most {self.cosine}"))
+        return facts if self.found else [*facts, ("bounds", "none is known here")]
+
+    def _tables(self) -> Sequence[Table]:
+        # Gerzon's bound is of lines with one angle between any two.
+        counted = "How many equiangular lines there can be"
+        if self.cosine is not None:
+            counted = f"How many lines there can be, coherence at most {self.cosine}"
+            counted += "" if self.n is None else " (Gerzon: equiangular lines)"
+        titles = {
+            "max_cosine": "Largest cosine of two of n vectors",
+            "coherence": "Coherence of n lines",
+            "points": "How many vectors there can be",
+            "lines": counted,
+            "energy": "Coulomb energy of n vectors",
+        }
+        columns = ["bound", "is", "value", "exact", "known", "source"]
+        tables = []
+        for quantity, title in titles.items():
+            rows = [
+                [b.name, b.direction, b.value, b.exact, b.evidence, b.source]
+                for b in self.found
+                if b.quantity == quantity
+            ]
+            if rows:
+                tables.append(Table(title, columns, rows, {"value": 12}))
+        return tables
+
+
+def bounds(n: int | None, d: int, cosine: Number | None = None) -> Bounds:
     """Every bound of this project that applies to n points or lines in R^d.
 
     Parameters
     ----------
     n, d : int
-        At least 1.
+        At least 1; n may be None where a cosine is given.
+    cosine : Fraction, int, float or str, optional
+        Bound the number of points and lines with no larger cosine too, as `points` and `lines` do.
 
     Returns
     -------
-    tuple of Bound
+    Bounds
         Largest cosine first, then coherence, Coulomb energy and the number of equiangular lines;
         within a quantity the strongest lower bound first. Delsarte's linear programme is left out
         where `skipped` says so.
@@ -48,15 +125,26 @@ def bounds(n: int, d: int) -> tuple[Bound, ...]:
     Raises
     ------
     BadInput
-        If n or d is not a whole number of at least 1.
+        If n or d is not a whole number of at least 1, the cosine is out of range, or neither n nor
+        a cosine is given.
 
     Examples
     --------
     >>> best(12, 3).exact
     'sqrt(5)/5'
     """
-    n, d = whole("n", n), whole("d", d)
-    return tuple(b for quantity in QUANTITIES for b in _about(n, d, quantity))
+    if n is None and cosine is None:
+        raise BadInput("neither n nor a cosine was given: say how many vectors, or how close")
+    d = whole("d", d)
+    found: tuple[Bound, ...] = ()
+    if n is not None:
+        n = whole("n", n)
+        found = tuple(b for quantity in QUANTITIES for b in _about(n, d, quantity))
+    if cosine is not None:
+        found += points(d, cosine)
+        with suppress(BadInput):  # a negative cosine bounds points, not lines
+            found += lines(d, cosine)
+    return Bounds(n, d, cosine, found)
 
 
 @lru_cache(maxsize=4096)
@@ -183,16 +271,19 @@ class Gap:
     bound : Bound
     gap : float
         The value minus the bound; never negative beyond the error for a true arrangement.
-    verdict : {"optimal (proved)", "meets the bound", "open", "impossible"}
-        "impossible" when the value is below a proved bound by more than its error.
+    verdict : Evidence
+        How it is known that nothing is better: proved; numerical where the two agree; unsettled.
     reason : str
         One sentence: what proves it, or what is missing.
+    impossible : bool
+        The value is below a proved bound by more than its error.
     """
 
     bound: Bound
     gap: float
-    verdict: Literal["optimal (proved)", "meets the bound", "open", "impossible"]
+    verdict: Evidence
     reason: str
+    impossible: bool = False
 
 
 def gap(
@@ -218,11 +309,11 @@ def gap(
     Returns
     -------
     Gap
-        "optimal (proved)" in two cases only: the value is exact and equals the bound's exact form;
-        or the value is within ``error`` of a bound that a named arrangement is known to attain, so
-        that the best possible value is exactly the bound. A float that meets a bound which nothing
-        is known to attain only "meets the bound": a slightly better one may exist, and the bound
-        may be slightly out of reach.
+        Proved in two cases only: the value is exact and equals the bound's exact form; or the value
+        is within ``error`` of a bound that a named arrangement is known to attain, so that the best
+        possible value is exactly the bound. A float that meets a bound which nothing is known to
+        attain is numerical: a slightly better one may exist, and the bound may be slightly out of
+        reach.
 
     Raises
     ------
@@ -241,17 +332,18 @@ def gap(
     allowed = max(error, 4e-16) * max(1.0, abs(least.value))
     if exact and least.exact is not None and _equal(str(value), least.exact):
         reason = f"the exact value {value} equals the bound ({least.name}, {least.source})"
-        return Gap(least, 0.0, "optimal (proved)", reason)
+        return Gap(least, 0.0, Evidence.PROVED, reason)
     if difference < -allowed:
         reason = f"below the bound {least.name}: the value, its error or n and d are wrong"
-        return Gap(least, difference, "impossible", reason)
+        return Gap(least, difference, Evidence.UNSETTLED, reason, True)
     if difference > allowed:
-        return Gap(least, difference, "open", "nothing here proves that a better one is impossible")
+        reason = "nothing here proves that a better one is impossible"
+        return Gap(least, difference, Evidence.UNSETTLED, reason)
     if least.attained is not None and not exact:
         reason = f"the bound {least.name} is attained ({least.attained})"
-        return Gap(least, difference, "optimal (proved)", reason)
+        return Gap(least, difference, Evidence.PROVED, reason)
     reason = f"within {allowed:.0e} of {least.name}; an exact cosine would be needed for a proof"
-    return Gap(least, difference, "meets the bound", reason)
+    return Gap(least, difference, Evidence.NUMERICAL, reason)
 
 
 def _equal(a: str, b: str) -> bool:

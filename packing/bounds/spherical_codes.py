@@ -20,6 +20,7 @@ from packing.algebra.balls import fraction, rational
 from packing.algebra.zonal import Polynomial, distinct_roots, expand, zonal
 from packing.bounds.bound import BITS, Bound, down, down_fraction, up, up_fraction
 from packing.errors import BadInput
+from packing.results import Evidence
 from packing.types import Float
 
 LARGEST_DEGREE = 300
@@ -616,7 +617,7 @@ def coulomb(n: int, d: int) -> Bound | None:
     Returns
     -------
     Bound or None
-        The theorem is proved, its evaluation is floating point: ``rigorous`` is False. None for
+        The theorem is proved, its evaluation is floating point: numerical. None for
         n > D(d, 201), where too many nodes would be needed.
     """
     if n < 2 or d < 2 or level(n, d) >= LARGEST_LEVEL:
@@ -631,7 +632,7 @@ def coulomb(n: int, d: int) -> Bound | None:
         None,
         "n >= 2, d >= 2, n <= D(d, 200)",
         "Yudin 1992; Boyvalenkov, Dragnev, Hardin, Saff, Stoyanova 2016",
-        rigorous=False,
+        evidence=Evidence.NUMERICAL,
         attained=f"{shape} ({COHN_KUMAR})" if (shape := sharp_code(n, d)) is not None else None,
     )
 

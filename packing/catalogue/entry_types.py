@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from packing.algebra.number_fields import Cosine as Cosine
 from packing.algebra.number_fields import cosine
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
+from packing.results import Result, Table
 from packing.types import Float, Int
 
 LARGEST_ARRAY = 2**30
@@ -115,7 +116,7 @@ class Claim:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Entry:
+class Entry(Result):
     """A named arrangement of n unit vectors that span R^d.
 
     Parameters
@@ -233,8 +234,7 @@ class Entry:
         wanted = {optimal_for} | ({"universal"} if optimal_for == "spherical code" else set())
         return any(c.optimal_for in wanted and c.status == "proved" for c in self.claims)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The facts as plain values, for tables and JSON."""
+    def _values(self) -> Mapping[str, Any]:
         return {
             "name": self.name,
             "aliases": list(self.aliases),
@@ -258,6 +258,26 @@ class Entry:
             "construction": self.construction,
             "built": self.built,
         }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        order = _printable(self.symmetry_order)
+        facts = [
+            ("arrangement", f"{self.name}, n = {self.n} in d = {self.d}"),
+            ("largest cosine", self.max_cosine.text if self.n > 1 else "-"),
+            ("symmetry", "-" if order is None else str(order)),
+            ("construction", self.construction),
+        ]
+        return facts + [(c.status, f"{c.optimal_for}, {c.source}") for c in self.claims]
+
+    def _tables(self) -> Sequence[Table]:
+        rows = [[many, c.text, c.value, m] for many, row in self.rows for c, m in row]
+        return [Table("Cosines", ["vectors", "cosine", "value", "multiplicity"], rows)]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the arrangement: on its sphere, or on the plane that shows most symmetry."""
+        from packing.plotting import draw_points
+
+        return draw_points(self.arrangement, ax)
 
 
 MINUS_ONE = cosine(-1)

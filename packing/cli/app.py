@@ -13,8 +13,10 @@ import os
 import re
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -31,6 +33,7 @@ from packing.results import plain as plain
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+DISTRIBUTION = "feature-packing"
 OK, DISAGREED, BAD_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
 BROKEN_PIPE = 141  # as a shell reports it: whoever read our output had enough
 NARROWEST = 40  # columns; a narrower terminal folds the lines itself
@@ -56,15 +59,23 @@ def fail(message: str, code: int) -> int:
 # Answers: standard output.
 
 
-def show(result: Result, as_json: bool) -> None:
-    """Print a result: one JSON object, or its facts and tables for people."""
+def show(
+    result: Result,
+    as_json: bool,
+    asked: Mapping[str, Any] | None = None,
+    said: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Print a result: one JSON object, or its facts and tables for people.
+
+    ``asked`` holds more keys of the JSON and ``said`` more facts: what the command itself knows.
+    """
 
     def tables(_: dict[str, Any]) -> Iterator[RenderableType]:
-        yield facts(result._facts())
+        yield facts([*result._facts(), *said])
         for table in result._tables():
             yield table_of(table)
 
-    emit(result.to_dict(), as_json, tables)
+    emit({**result.to_dict(), **(asked or {})}, as_json, tables)
 
 
 def table_of(table: Table) -> RenderableType:
@@ -311,35 +322,71 @@ class Verb(click.Command):
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
-def docstring_opening(verb: str) -> list[str]:
-    """Paragraphs of a numpydoc docstring up to its first section, of "module:function"."""
-    module, _, function = verb.partition(":")
+@cache
+def _source(module: str) -> ast.Module | None:
+    """The parsed source of a module, which is not imported."""
     room, *inner = module.split(".")
-    try:
+    with suppress(OSError, SyntaxError, ImportError):
         # find_spec of a dotted name imports its parents, and those may be heavy.
         spec = importlib.util.find_spec(room)
-        if spec is None or spec.origin is None:
-            return []
-        place = Path(spec.origin).parent.joinpath(*inner)
-        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ImportError):
-        return []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            opening = re.split(r"\n[A-Z][A-Za-z ]*\n-{3,}\n", ast.get_docstring(node) or "")[0]
-            text = opening.replace("``", "").strip()
-            return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
-    return []
+        if spec is not None and spec.origin is not None:
+            place = Path(spec.origin).parent.joinpath(*inner)
+            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            return ast.parse(file.read_text(encoding="utf-8"))
+    return None
 
 
-# A door to commands that are named as strings, and imported only when they are asked for.
-#
-# It knows one line on each command, so that a list is shown without importing any.
+def _function(place: str) -> ast.FunctionDef | None:
+    """The source of the function at "module:function"."""
+    module, _, name = place.partition(":")
+    tree = _source(module)
+    for node in tree.body if tree is not None else []:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    return None
 
 
-Commands = Mapping[str, tuple[str, str]]
-"""Name of a command -> where it is, as "module:attribute", and one line on it."""
+def docstring_opening(place: str) -> list[str]:
+    """Paragraphs of a numpydoc docstring up to its first section, of "module:function"."""
+    function = _function(place)
+    docstring = "" if function is None else ast.get_docstring(function) or ""
+    opening = re.split(r"\n[A-Z][A-Za-z ]*\n-{3,}\n", docstring)[0].replace("``", "").strip()
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", opening) if part.strip()]
+
+
+def one_line(place: str) -> str:
+    """What the decorator of the command at "module:function" says under ``help=``."""
+    function = _function(place)
+    for decorator in function.decorator_list if function is not None else []:
+        if isinstance(decorator, ast.Call):
+            for keyword in decorator.keywords:
+                if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
+                    return str(keyword.value.value)
+    return ""
+
+
+# Commands register as entry points of the distribution, and are imported only when asked for: so
+# no room names another one above it, and --help imports none.
+
+
+def registered(group: str) -> dict[str, str]:
+    """Name of a command -> "module:attribute", as the group of entry points says.
+
+    A checkout is asked before the installed metadata, which may be older.
+    """
+    checkout = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    found: dict[str, str] = {}
+    with suppress(OSError, tomllib.TOMLDecodeError):
+        project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
+        if project.get("name") == DISTRIBUTION:
+            found = project.get("entry-points", {}).get(group, {})
+    if not found:
+        from importlib.metadata import PackageNotFoundError, distribution
+
+        with suppress(PackageNotFoundError):
+            points = distribution(DISTRIBUTION).entry_points.select(group=group)
+            found = {point.name: point.value for point in points}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 class Door(click.Group):
@@ -347,12 +394,14 @@ class Door(click.Group):
 
     Parameters
     ----------
-    commands_at : mapping of name to ("module:attribute", one line)
+    commands_at : mapping of name to "module:attribute"
     noun : str
         What a command is called in messages.
     """
 
-    def __init__(self, *args: Any, commands_at: Commands, noun: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, commands_at: Mapping[str, str], noun: str, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.commands_at = commands_at
         self.noun = noun
@@ -363,7 +412,7 @@ class Door(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.commands_at:
             return None
-        module, _, name = self.commands_at[cmd_name][0].partition(":")
+        module, _, name = self.commands_at[cmd_name].partition(":")
         check_room(module.partition(".")[0])
         command: click.Command = getattr(import_module(module), name)
         return command
@@ -377,7 +426,7 @@ class Door(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(f"{self.noun.capitalize()}s"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.commands_at.items()])
+            formatter.write_dl([(name, one_line(at)) for name, at in self.commands_at.items()])
 
 
 def check_room(name: str) -> None:
@@ -391,67 +440,8 @@ def check_room(name: str) -> None:
         )
 
 
-# The command line: a table of commands, each imported only when asked for.
-#
-# The table names its commands as strings, which is the one door through which this package reaches
-# the rooms above it. It holds one line on each, so that the list is shown without importing any.
-
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "code": (
-        "packing.cli.geometry:code_command",
-        "The best arrangement of n points or lines in R^d.",
-    ),
-    "bounds": ("packing.cli.geometry:bounds_command", "What no n points or lines in R^d can beat."),
-    "identify": ("packing.cli.geometry:identify_command", "The name of the arrangement in a file."),
-    "loss": ("theory.cli.model:loss_command", "Expected loss of the weights in a file."),
-    "optimal": ("theory.cli.model:optimal_command", "The arrangement of least expected loss."),
-    "critical": ("theory.cli.model:critical_command", "Where the optimum changes as S falls."),
-    "phases": ("theory.cli.phases:phases_command", "Pictures of ladders and phase diagrams."),
-    "table": (
-        "packing.cli.tables:table_command",
-        "Tables: text, Markdown, CSV, JSON, LaTeX.",
-    ),
-    "validate": (
-        "validate.cli:validate_command",
-        "Train real models, and compare them with the theory.",
-    ),
-}
-
-TABLES: dict[str, tuple[str, str]] = {
-    "arrangements": (
-        "packing.cli.tables:arrangements_command",
-        "The best arrangement for every n and d, its bound, and how it is known.",
-    ),
-    "candidates": (
-        "theory.cli.tables:candidates_command",
-        "Every candidate phase at one S, with its loss in parts and its margin.",
-    ),
-    "critical": (
-        "theory.cli.tables:critical_table_command",
-        "S* and S_onset of the best mixture for many n and d, both laws.",
-    ),
-    "phases": (
-        "theory.cli.tables:phases_table_command",
-        "The ladder of best mixtures, beside that of true optima.",
-    ),
-    "laws": (
-        "theory.cli.tables:laws_command",
-        "The same phases under the binary, uniform and exponential law.",
-    ),
-    "blocks": (
-        "theory.cli.tables:blocks_command",
-        "The catalogue by gain per dimension at several S.",
-    ),
-    "surplus": (
-        "theory.cli.tables:surplus_command",
-        "The best blocks for features in surplus, and where they change.",
-    ),
-    "trained": (
-        "validate.cli:trained_command",
-        "Trained models of a store beside the predicted optima.",
-    ),
-}
+COMMANDS = registered("packing.commands")
+TABLES = registered("packing.tables")
 """Kinds of `packing table`."""
 
 EXAMPLES = """\

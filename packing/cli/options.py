@@ -14,10 +14,10 @@ import click
 
 from packing.cli.app import Number, Whole, options
 from packing.errors import BadInput
+from packing.files import check_target
 
 PICTURES = (".png", ".svg", ".pdf")
 CRITERIA = ("angle", "coulomb", "riesz", "lines")
-MAX_DRAWN = 2000  # vectors in a picture; matplotlib is not loaded to know it
 MOST_VALUES = 10_000  # of -n and -d in a table; a longer list is a slip of the finger
 
 
@@ -93,8 +93,15 @@ def check_seconds(seconds: float) -> None:
         raise BadInput(f"seconds = {seconds:g} is no time budget: give a positive number")
 
 
+def target_of(path: str | None, option: str, endings: tuple[str, ...]) -> Path | None:
+    """The file an option names, known to be writable before any work; None where it names none."""
+    return None if path is None else check_target(path, option, endings)
+
+
 def check_drawable(n: int) -> None:
     """Said before the search: its answer must not be followed by a refusal to draw it."""
+    from packing.plotting import MAX_DRAWN
+
     if n > MAX_DRAWN:
         raise BadInput(
             f"n = {n} vectors do not fit a picture: leave out --plot, or draw at most {MAX_DRAWN}"

@@ -1,20 +1,16 @@
 """The command `packing table`: kinds of tables, each imported when asked for.
 
-A kind of another room is named in `packing.cli.app.TABLES`. It takes the options FORMAT, asks
+A kind registers as an entry point of the group `packing.tables`. It takes the options FORMAT, asks
 `table_target` before it computes and ends in `print_table`, so that all tables are alike.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from packing import cache
 from packing.cli.app import (
     NOT_REACHED,
     OK,
@@ -23,9 +19,7 @@ from packing.cli.app import (
     Number,
     Verb,
     note,
-    number,
     options,
-    plain,
     progress_bar,
 )
 from packing.cli.options import (
@@ -37,12 +31,8 @@ from packing.cli.options import (
     check_seconds,
     writing,
 )
-from packing.errors import BadInput, NotReached
+from packing.errors import BadInput
 from packing.files import check_target, write_text
-
-if TYPE_CHECKING:
-    from packing.recognition import Judgement
-    from packing.types import Progress
 
 FORMAT = options(
     click.option(
@@ -84,8 +74,8 @@ def table_command(ctx: click.Context) -> None:
 @click.command(
     "arrangements",
     cls=Verb,
-    verb="packing.cli.tables:arrangements",
-    help=TABLES["arrangements"][1],
+    verb="packing.evaluation:code_table",
+    help="The best arrangement for every n and d, its bound, and how it is known.",
     note="Numbers and ranges have commas between them: -n 4-10,24. Exit code 3: the time was up "
     "in some cell; its row says so.",
     examples="""
@@ -129,8 +119,10 @@ def arrangements_command(
     if len(n) * len(d) > MOST_VALUES:
         raise BadInput(f"{len(n)} x {len(d)} cells are more than {MOST_VALUES}: ask for fewer")
 
+    from packing.evaluation import code_table
+
     with progress_bar("table") as progress:
-        table = arrangements(
+        table = code_table(
             n,
             d,
             criterion,
@@ -143,16 +135,9 @@ def arrangements_command(
     if table.remembered:
         cells = f"{table.remembered} of {len(table.rows)} cells"
         note(f"note: {cells} answered from the cache (--no-cache computes afresh)")
-    columns = [name for name in COLUMNS if name != "coherence" or criterion == "lines"]
-    rows = [[row[name] for name in columns] for row in table.rows]
-    what = {
-        "angle": "vectors in R^d: largest smallest angle",
-        "lines": "lines in R^d: least coherence",
-        "coulomb": "vectors in R^d: least Coulomb energy",
-        "riesz": f"vectors in R^d: least Riesz energy, exponent {number(exponent)}",
-    }
-    title = f"Best arrangements of n {what[criterion]}"
-    print_table(columns, rows, chosen, title, target, out, DIGITS)
+    (best,) = table._tables()
+    columns, rows = list(best.columns), [list(row) for row in best.rows]
+    print_table(columns, rows, chosen, best.title, target, out, dict(best.digits))
     if table.unfinished:
         cells = "1 cell" if table.unfinished == 1 else f"{table.unfinished} cells"
         note(f"packing: the time was up in {cells} of {len(rows)}: give more --seconds")
@@ -202,177 +187,3 @@ def print_table(
     with writing(target):
         write_text(target, text)
     note(f"table written to {shown}")
-
-
-# The rows of `packing table arrangements`: the best code for every n and d.
-#
-# Every finished cell is kept in the cache at once, so that a table that was interrupted goes on
-# where
-# it stopped. A cell whose search ended by itself answers for every time budget; one that the clock
-# stopped answers for that budget only.
-
-
-COLUMNS = (
-    "n",
-    "d",
-    "min_angle_deg",
-    "max_cosine",
-    "coherence",
-    "energy",
-    "name",
-    "bound",
-    "gap",
-    "bound_name",
-    "known",
-)
-DIGITS = {"min_angle_deg": 9, "gap": 3}
-
-
-@dataclass(frozen=True)
-class Table:
-    """The cells of a table of arrangements.
-
-    Parameters
-    ----------
-    rows : tuple of dict
-        One per cell, by d and then n, with the keys of COLUMNS, ``status`` and ``advice``.
-    remembered : int
-        Cells that were answered from the cache.
-    unfinished : int
-        Cells whose search the clock stopped, with or without a result.
-    """
-
-    rows: tuple[dict[str, Any], ...]
-    remembered: int
-    unfinished: int
-
-
-def arrangements(
-    sizes: Sequence[int],
-    dimensions: Sequence[int],
-    criterion: str = "angle",
-    *,
-    s: float = 1.0,
-    seconds: float = 10.0,
-    seed: int = 0,
-    keep: bool = True,
-    progress: Progress | None = None,
-) -> Table:
-    """The best arrangement of n points for every n and d, its bound, and how it is known.
-
-    One row per cell: smallest angle, largest cosine, energy, name, best bound, gap, and either
-    that it is proved optimal or how often the search found it. Cells are kept in the cache as soon
-    as they are finished, so the same command continues a table that was interrupted.
-
-    Parameters
-    ----------
-    sizes, dimensions : sequences of int
-        The n and the d of the table.
-    criterion, s, seconds, seed
-        As for `packing.search.search`; the time budget is for each cell.
-    keep : bool
-        Read and write the cache.
-    progress : callable, optional
-        Called as progress(stage, fraction) with the fraction of the table that is done.
-
-    Raises
-    ------
-    BadInput
-        As `packing.search.search`.
-    """
-    from packing.search import check_memory, make_criterion
-
-    # The largest cell first: a table must not stop halfway for what was known at its beginning.
-    top = max(sizes), max(dimensions)
-    check_memory(*top, make_criterion(criterion, *top, s=s).needs()[0])
-    cells = [(n, d) for d in sorted(set(dimensions)) for n in sorted(set(sizes))]
-    rows, remembered = [], 0
-    for done, (n, d) in enumerate(cells):
-
-        def inner(stage: str, fraction: float, done: int = done) -> None:
-            if progress is not None:
-                progress("cells", (done + min(fraction, 0.99)) / len(cells))
-
-        question = {
-            "verb": "cell of a table of arrangements",
-            "n": n,
-            "d": d,
-            "criterion": criterion,
-            "s": s if criterion == "riesz" else None,
-            "seed": seed,
-        }
-        kept = _remembered(question, seconds) if keep else None
-        remembered += kept is not None
-        row = kept or cell(n, d, criterion, s=s, seconds=seconds, seed=seed, progress=inner)
-        if keep and kept is None and row["name"] is not None:
-            cache.write({**question, "seconds": _budget(row, seconds)}, row)
-        rows.append(row)
-        inner("", 1.0)
-    unfinished = sum(row["status"] == "unfinished" for row in rows)
-    return Table(tuple(rows), remembered, unfinished)
-
-
-def _budget(row: dict[str, Any], seconds: float) -> float | None:
-    return seconds if row["status"] == "unfinished" else None
-
-
-def _remembered(question: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-    return cache.read({**question, "seconds": None}) or cache.read({**question, "seconds": seconds})
-
-
-def cell(
-    n: int,
-    d: int,
-    criterion: str,
-    *,
-    s: float,
-    seconds: float,
-    seed: int,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """One row, as values that JSON can hold; without a result where the time was too short."""
-    from packing.recognition import judge
-    from packing.search import search
-
-    try:
-        code = search(n, d, criterion, s=s, seconds=seconds, seed=seed, progress=progress)
-    except NotReached as stop:
-        empty: dict[str, Any] = dict.fromkeys(COLUMNS)
-        empty |= {"n": n, "d": d, "known": f"nothing found in {seconds:g} s"}
-        return {**empty, "status": "unfinished", "advice": str(stop)}
-    judged = judge(code)
-    lines = criterion == "lines"
-    values = {
-        "n": n,
-        "d": d,
-        "min_angle_deg": math.degrees(code.min_angle),
-        "max_cosine": _clean(code.coherence if lines else code.max_cosine),
-        "coherence": _clean(code.coherence),
-        "energy": code.energy,
-        "name": judged.name,
-        "bound": judged.bound.value if judged.bound is not None else None,
-        "gap": judged.gap,
-        "bound_name": judged.bound.name if judged.bound is not None else None,
-        "known": how_known(judged),
-        "status": judged.status,
-        "advice": judged.advice,
-    }
-    row: dict[str, Any] = plain(values)
-    return row
-
-
-def _clean(cosine: float) -> float:
-    """The cosine, 0 where it is nothing but the rounding of coordinates near 1."""
-    return 0.0 if abs(cosine) < 4e-16 else cosine
-
-
-def how_known(judged: Judgement) -> str:
-    """A few words on why the code is thought to be the best."""
-    from packing.recognition import OPEN, OPTIMAL
-
-    if judged.verdict == OPTIMAL:
-        return judged.verdict
-    code = judged.code
-    found = f"found {code.reached} of {code.runs} {'time' if code.runs == 1 else 'times'}"
-    late = ", time up" if judged.status == "unfinished" else ""
-    return found + late if judged.verdict == OPEN else f"{judged.verdict}, {found}{late}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.files import write_text
+from packing.results import Evidence, Result
 
 Criterion = Literal["angle", "lines"]
 
@@ -184,8 +185,8 @@ LARGEST = 20_000
 """More vectors than this are refused: pairs are counted in the hundreds of millions."""
 
 
-@dataclass(frozen=True, eq=False)
-class Certificate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Certificate(Result):
     """Whole-number vectors and a bound on their cosines.
 
     Parameters
@@ -232,7 +233,7 @@ class Certificate:
         """Check every pair again, from the integers alone."""
         return breaker(self.integers, self.cosine, self.criterion) is None
 
-    def as_dict(self) -> dict[str, Any]:
+    def _values(self) -> Mapping[str, Any]:
         """Plain values for JSON; whole numbers as text, since JSON readers may round them."""
         return {
             "kind": "packing certificate",
@@ -246,8 +247,12 @@ class Certificate:
             "vectors": [[str(x) for x in row] for row in self.integers],
         }
 
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        known = Evidence.PROVED if self.proved else Evidence.UNSETTLED
+        return [("certificate", self.sentence), ("status", known)]
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `as_dict` as JSON, whole or not at all.
+        """Write `to_dict` as JSON, whole or not at all.
 
         Raises
         ------
@@ -255,7 +260,7 @@ class Certificate:
             If the file cannot be written.
         """
         try:
-            write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
+            write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
         except OSError as error:
             raise BadInput(
                 f"{os.fspath(path)} cannot be written: {error.strerror or error}"

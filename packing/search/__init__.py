@@ -65,8 +65,8 @@ def search(
     Returns
     -------
     Code
-        Numerical, except where its status is "proved" (a closed form with a proof of optimality).
-        "found-often" is evidence, not a proof: compare `packing.bounds`.
+        Numerical, except where its status is proved (a closed form with a proof of optimality).
+        That many runs ended there is evidence, not a proof: compare `packing.bounds`.
 
     Raises
     ------

@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from packing.arrangement import Arrangement
+from packing.results import Evidence, Result, Table, shown
 from packing.types import Float, Int
 
 CONTACT = 1e-9
 """Cosines this close to the largest are contacts: polished codes are good to 1e-14, and two
 different cosines of a best code closer than this have not been met."""
 
-STATUSES = ("proved", "found-often", "found-rarely", "unfinished")
-
-ADVICE = {
-    "proved": "Optimal: {why}.",
+ENDS = {
+    "proved": (Evidence.PROVED, "Optimal: {why}."),
     "found-often": (
+        Evidence.NUMERICAL,
         "{reached} of {runs} runs that began elsewhere ended here, so a better code is unlikely; "
-        "it is not excluded. Compare with the bounds."
+        "it is not excluded. Compare with the bounds.",
     ),
     "found-rarely": (
+        Evidence.NUMERICAL,
         "Only {reached} of {runs} runs that began elsewhere ended here, so a better code may well "
-        "exist: give more seconds, or another seed."
+        "exist: give more seconds, or another seed.",
     ),
     "unfinished": (
+        Evidence.UNSETTLED,
         "The time was up after {runs} runs, {reached} of which ended here, before the search was "
-        "content: give more seconds."
+        "content: give more seconds.",
     ),
 }
+"""How a search can end: how its answer is known, and one sentence of advice."""
+
+CRITERIA = {
+    "angle": "largest smallest angle",
+    "lines": "least coherence (lines)",
+    "coulomb": "least Coulomb energy",
+    "riesz": "least Riesz energy, exponent {:.10g}",
+}
+"""Each criterion in words."""
+
+_ROWS_SHOWN = 64  # vectors listed one by one for people; to_dict has them all
+_COORDINATES_SHOWN = 8
 
 
-@dataclass(frozen=True, eq=False)
-class Code:
+@dataclass(frozen=True, eq=False, repr=False)
+class Code(Result):
     """The best arrangement of n unit vectors in R^d that a search found.
 
     Parameters
@@ -62,12 +78,13 @@ class Code:
     seed : int
         What the random numbers were drawn from; the same seed gives the same code, unless the
         clock stopped the search.
-    status : str
-        One of STATUSES: "proved" when the answer is a closed form with a proof of optimality,
-        otherwise numerical, by how often the value was found; "unfinished" when the time was up
-        before the stop rule.
+    status : Evidence
+        Proved when the answer is a closed form with a proof of optimality, numerical when the
+        search ended by itself, unsettled when the time was up before its stop rule.
     advice : str
         One sentence: what the status means and what to do.
+    exponent : float or None
+        s of the criterion "riesz".
     """
 
     arrangement: Arrangement
@@ -82,8 +99,9 @@ class Code:
     runs: int
     seconds: float
     seed: int
-    status: str
+    status: Evidence
     advice: str
+    exponent: float | None = None
 
     @property
     def n(self) -> int:
@@ -100,6 +118,87 @@ class Code:
             return self.arrangement.min_angle
         return math.acos(min(1.0, self.coherence)) if self.n > 1 else math.nan
 
+    @property
+    def upright(self) -> Arrangement:
+        """The vectors; of lines, the ends that make the largest cosine equal to the coherence."""
+        return upright_lines(self.arrangement) if self.criterion == "lines" else self.arrangement
+
+    def _values(self) -> Mapping[str, Any]:
+        vectors = self.upright
+        return {
+            "n": self.n,
+            "d": self.d,
+            "criterion": self.criterion,
+            "exponent": self.exponent,
+            "seed": self.seed,
+            "value": self.value,
+            "max_cosine": vectors.max_cosine,
+            "min_angle_deg": math.degrees(self.min_angle),
+            "coherence": self.coherence,
+            "energy": self.energy,
+            "vectors": vectors.W.T,
+            "status": self.status,
+            "advice": self.advice,
+            "reached": self.reached,
+            "runs": self.runs,
+            "seconds": self.seconds,
+            "contacts": self.contacts,
+            "rattlers": self.rattlers,
+        }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        several, found = self.n > 1, f"a closed form, {self.seconds:.2g} s"
+        if self.status is not Evidence.PROVED:
+            runs = "run" if self.runs == 1 else "runs"
+            found = f"{self.reached} of {self.runs} {runs}, {self.seconds:.3g} s"
+        pairs = "contact" if len(self.contacts) == 1 else "contacts"
+        free = ", ".join(map(str, self.rattlers)) or "none"
+        angle = f"{math.degrees(self.min_angle):.12g} degrees"
+        return [
+            ("code", f"n = {self.n} in d = {self.d}"),
+            ("criterion", CRITERIA[self.criterion].format(self.exponent)),
+            ("largest cosine", shown(self.upright.max_cosine if several else None, 15)),
+            ("smallest angle", angle if several else "-"),
+            ("coherence", shown(self.coherence if several else None, 15)),
+            ("energy", shown(self.energy if math.isfinite(self.energy) else None, 12)),
+            ("contacts", f"{len(self.contacts)} {pairs}; rattlers: {free}"),
+            ("found by", found),
+            ("status", self.status),
+            ("advice", self.advice),
+        ]
+
+    def _tables(self) -> Sequence[Table]:
+        if self.n > _ROWS_SHOWN or self.d > _COORDINATES_SHOWN:
+            return []
+        touching = np.bincount(self.contacts.ravel(), minlength=self.n)
+        rows = [
+            [i, touching[i], *np.round(row, 8).tolist()] for i, row in enumerate(self.upright.W.T)
+        ]
+        columns = ["vector", "contacts", *(f"x[{a}]" for a in range(self.d))]
+        return [Table("Vectors", columns, rows)]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the code: on its circle or sphere, or on the plane that shows most symmetry."""
+        from packing.plotting import draw_points
+
+        lines = self.criterion == "lines"
+        return draw_points(self.arrangement, ax, lines=lines, rattlers=self.rattlers)
+
+
+def upright_lines(arrangement: Arrangement) -> Arrangement:
+    """The same lines, each by the end that makes the largest cosine equal to the coherence.
+
+    A line has two ends and a search may return either. With these the largest cosine and the
+    smallest angle of the vectors are those of the lines.
+    """
+    if arrangement.n < 2 or arrangement.max_cosine >= arrangement.coherence:
+        return arrangement
+    C = np.abs(arrangement.cosines - np.eye(arrangement.n))
+    i, _ = np.unravel_index(int(np.argmax(C)), C.shape)
+    W = np.array(arrangement.W)
+    W[:, i] *= -1.0
+    return Arrangement.from_weights(W)
+
 
 def make_code(
     X: Float,
@@ -111,10 +210,10 @@ def make_code(
     runs: int,
     seconds: float,
     seed: int,
-    status: str,
+    end: str,
     why: str = "",
 ) -> Code:
-    """The Code of the unit rows X (n, d)."""
+    """The Code of the unit rows X (n, d), from a search that ended as `ENDS` says."""
     arrangement = Arrangement.from_weights(np.ascontiguousarray(X.T))
     C = X @ X.T
     i, j = np.triu_indices(len(X), 1)
@@ -126,7 +225,7 @@ def make_code(
     if criterion in ("angle", "lines") and c.size:
         free = tuple(int(k) for k in np.setdiff1d(np.arange(len(X)), contacts))
     contacts.setflags(write=False)
-    advice = ADVICE[status].format(reached=reached, runs=runs, why=why)
+    status, advice = ENDS[end]
     return Code(
         arrangement=arrangement,
         criterion=criterion,
@@ -141,7 +240,8 @@ def make_code(
         seconds=seconds,
         seed=seed,
         status=status,
-        advice=advice,
+        advice=advice.format(reached=reached, runs=runs, why=why),
+        exponent=s if criterion == "riesz" else None,
     )
 
 

@@ -208,7 +208,7 @@ def run(
     if known is not None:
         return make_code(
             known.X, criterion.name, known.value, s=criterion.s, reached=1, runs=1,
-            seconds=time.monotonic() - begin, seed=seed, status="proved", why=known.why,
+            seconds=time.monotonic() - begin, seed=seed, end="proved", why=known.why,
         )  # fmt: skip
     tally, departures = Tally(criterion.same), getattr(criterion, "departures", 0)
     done = False
@@ -228,10 +228,10 @@ def run(
     value, X = tally.best
     reached, runs = tally.counts()
     often = reached >= 3 and 10 * reached >= runs
-    status = "unfinished" if not done else "found-often" if often else "found-rarely"
+    end = "unfinished" if not done else "found-often" if often else "found-rarely"
     return make_code(
         X, criterion.name, value, s=criterion.s, reached=reached, runs=runs,
-        seconds=time.monotonic() - begin, seed=seed, status=status,
+        seconds=time.monotonic() - begin, seed=seed, end=end,
     )  # fmt: skip
 
 

@@ -35,23 +35,11 @@ from theory.cli.tables import EXACT, LAWS, NO_CACHE, check_law
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-KINDS: dict[str, tuple[str, str]] = {
-    "ladder": (
-        "theory.cli.phases:ladder_command",
-        "Losses and phases of the best mixture and the optimum against S.",
-    ),
-    "diagram": (
-        "theory.cli.phases:diagram_command",
-        "The (d/n, S) plane of the best mixtures of many features.",
-    ),
-    "importance": (
-        "theory.cli.phases:importance_command",
-        "The true optimum over (importance ratio, S), prototypes overlaid.",
-    ),
-    "staircase": (
-        "theory.cli.phases:staircase_command",
-        "The predicted dimensions per feature against 1/S.",
-    ),
+KINDS = {
+    "ladder": "theory.cli.phases:ladder_command",
+    "diagram": "theory.cli.phases:diagram_command",
+    "importance": "theory.cli.phases:importance_command",
+    "staircase": "theory.cli.phases:staircase_command",
 }
 
 
@@ -130,7 +118,7 @@ def cells_option(count: int) -> Callable[[F], F]:
     "ladder",
     cls=Verb,
     verb="theory.tables.ladders:phases",
-    help=KINDS["ladder"][1],
+    help="Losses and phases of the best mixture and the optimum against S.",
     examples="""
         packing phases ladder -n 5 -d 2 --plot ladder.png
         packing phases ladder -n 10 -d 4 --law uniform --optimum --plot ladder.pdf
@@ -206,7 +194,7 @@ def ladder_command(
     "importance",
     cls=Verb,
     verb="theory.diagrams:importance_map",
-    help=KINDS["importance"][1],
+    help="The true optimum over (importance ratio, S), prototypes overlaid.",
     examples="""
         packing phases importance --plot importance.png
         packing phases importance -n 3 -d 2 --cells 60 --plot importance.pdf
@@ -325,7 +313,7 @@ def _cell(value: Any) -> str:
     "diagram",
     cls=Verb,
     verb="theory.diagrams:envelope_map",
-    help=KINDS["diagram"][1],
+    help="The (d/n, S) plane of the best mixtures of many features.",
     note="Best known: over the catalogue's blocks, kept symmetric; an upper bound on the loss.",
     examples="""
         packing phases diagram --plot diagram.png
@@ -374,7 +362,7 @@ def diagram_command(law: str, cells: int, plot: str | None, as_json: bool) -> in
     "staircase",
     cls=Verb,
     verb="theory.diagrams:staircase_of",
-    help=KINDS["staircase"][1],
+    help="The predicted dimensions per feature against 1/S.",
     examples="""
         packing phases staircase --plot staircase.png
         packing phases staircase -n 400 -d 30 --law binary --plot staircase.pdf

@@ -80,7 +80,7 @@ def most_rows(count: int) -> Callable[[F], F]:
     "candidates",
     cls=Verb,
     verb="theory.tables.candidates:candidates",
-    help="Every candidate phase at one S.",
+    help="Every candidate phase at one S, with its loss in parts and its margin.",
     examples="""
         packing table candidates -n 5 -d 2 -S 0.1
         packing table candidates -n 400 -d 30 -S 0.05 --law uniform --format md
@@ -132,7 +132,7 @@ def candidates_command(
     "laws",
     cls=Verb,
     verb="theory.tables.laws:laws",
-    help="Binary, uniform, exponential side by side.",
+    help="The same phases under the binary, uniform and exponential law.",
     examples="""
         packing table laws -n 5 -d 2 -S 0.1
         packing table laws -n 6 -d 3 -S 0.3 --no-optimum --format latex
@@ -180,7 +180,7 @@ def laws_command(
     "critical",
     cls=Verb,
     verb="theory.tables.critical:critical",
-    help="S* of the best mixture for many n and d.",
+    help="S* and S_onset of the best mixture for many n and d, both laws.",
     note="The S* of mixtures bounds nothing by itself: an irregular optimum may represent all "
     "features at a larger S, or lose them. The last columns hold the S* of the true optimum where "
     "`packing critical` has found it before, or where --optimum asks for it.",
@@ -314,7 +314,7 @@ EXACT = click.option(
     "phases",
     cls=Verb,
     verb="theory.tables.ladders:phases",
-    help="The ladder of phases as S falls.",
+    help="The ladder of best mixtures, beside that of true optima.",
     examples="""
         packing table phases -n 10 -d 4 --law uniform
         packing table phases -n 5 -d 2 --optimum --format md
@@ -355,7 +355,7 @@ def phases_table_command(
     "blocks",
     cls=Verb,
     verb="theory.tables.catalogue:blocks_at",
-    help="The catalogue by gain per dimension.",
+    help="The catalogue by gain per dimension at several S.",
     examples="""
         packing table blocks
         packing table blocks -S 0.2,0.05,0.02 --law uniform --most 8 --format md
@@ -396,7 +396,7 @@ def blocks_command(
     "surplus",
     cls=Verb,
     verb="theory.tables.catalogue:transitions",
-    help="Best blocks for features in surplus.",
+    help="The best blocks for features in surplus, and where they change.",
     examples="""
         packing table surplus --law uniform
         packing table surplus --format latex --out surplus.tex

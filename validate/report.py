@@ -359,10 +359,8 @@ def write(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 def as_json(report: Report) -> str:
     """The report as one JSON object."""
-    from validate.cli import report_values
-
     values = {
-        **report_values(report),
+        **report.to_dict(),
         "alpha": report.suite.alpha,
         "gaps": gaps(report),
         "broken": list(broken(report.checks)),

@@ -161,7 +161,7 @@ def cost_law(engine: str, grid: list[Point]) -> tuple[Law, list[str]]:
 
 def around(shapes: list[tuple[int, int]]) -> tuple[dict[tuple[int, int], float], list[str]]:
     """Seconds to measure a model of each shape, to store one, and to carry a batch."""
-    from validate.measure import measure
+    from validate.measurement import measure_trained
     from validate.training.trainer import train_batch
 
     seconds: dict[tuple[int, int], float] = {}
@@ -169,9 +169,9 @@ def around(shapes: list[tuple[int, int]]) -> tuple[dict[tuple[int, int], float],
     for n, d in shapes:
         steps = 1000 if n < 50 else 50
         trained = train_batch(runs_of((n, d, 0.05, 1024), 2, steps), device="cpu")
-        measure(trained[0])
+        measure_trained(trained[0])
         start = time.process_time()
-        models.append((trained[1], measure(trained[1])))
+        models.append((trained[1], measure_trained(trained[1])))
         seconds[n, d] = time.process_time() - start
     text = ["| n, d | s to measure a model | kB that a worker sends |", "|---|--:|--:|"]
     for (n, d), model in zip(shapes, models, strict=True):
@@ -181,12 +181,14 @@ def around(shapes: list[tuple[int, int]]) -> tuple[dict[tuple[int, int], float],
 
 def stored() -> float:
     """Models per second that the parent writes, in batches of 64, (5, 2)."""
-    from validate.measure import measure
+    from validate.measurement import measure_trained
     from validate.store import Store
     from validate.training.trainer import train_batch
 
     many = runs_of((5, 2, 0.05, 64), 512, 400)
-    models = [(one, measure(one)) for one in train_batch(many, device="cpu", engine="torch")]
+    models = [
+        (one, measure_trained(one)) for one in train_batch(many, device="cpu", engine="torch")
+    ]
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "s.sqlite") as store:
         session = store.begin("scaling", "", "cpu")
         start = time.perf_counter()
@@ -210,10 +212,10 @@ def carried(jobs: int) -> tuple[float, float]:
 
 def loaded(number: int) -> tuple[int, int]:
     """A task that does nothing but import what training needs."""
-    import validate.measure
+    import validate.measurement
     import validate.training.trainer
 
-    return number, len(validate.training.trainer.__name__ + validate.measure.__name__)
+    return number, len(validate.training.trainer.__name__ + validate.measurement.__name__)
 
 
 def span(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The statement about training: from random to spread to rotated to settled.
 
 i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
-   settled: cosines and directions stay as they end (`validate.measure`)
+   settled: cosines and directions stay as they end (`validate.measurement`)
    rotated: the angle of the orthogonal map from the spread directions to the last ones
 
 The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
@@ -46,7 +46,7 @@ from theory.losses.expected import loss
 from theory.mixtures import envelope, many_features, mixture_ladder, ratio_at
 from validate import predict
 from validate.experiments import Setting
-from validate.measure import dynamics, represented
+from validate.measurement import dynamics, represented
 from validate.quantities import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
 from validate.suites import Statement, Suite
@@ -413,7 +413,7 @@ def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
 # An exponent is taken between two values: ln(I2/I1) / ln(x2/x1). Interference is the loss less what
 # each feature would cost alone (`theory.loss`). Capacity and interference add up to the loss by
 # definition, so only the scaling is tested: of trained models, whose weights adapt, and of fixed
-# weights, which nobody trains, by simulation (`validate.measure.simulate`).
+# weights, which nobody trains, by simulation (`validate.measurement.simulate`).
 
 
 EXPONENT = 0.15
@@ -514,7 +514,7 @@ def _fixed_cosine(name: str, sign: float, law: str) -> Case:
 
 def _fixed(name: str, W: Sequence[Float], settings: Sequence[Setting], log: float) -> Case:
     """Unit vectors without biases reproduce each feature alone: their loss is interference."""
-    from validate.measure import simulate
+    from validate.measurement import simulate
 
     zero = np.zeros(settings[0].n)
     exact = [

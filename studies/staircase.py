@@ -41,14 +41,13 @@ from theory.mixtures.gaussian_limit import many_losses
 from theory.mixtures.mixture import best_among, fitting, losses
 from theory.plotting import ticks
 from validate.experiments import Setting
-from validate.measure import represented, simulate
+from validate.measurement import represented, simulate
 from validate.predict import Truth, min_angle
 from validate.predict import blocks as parts_of
 from validate.quantities import Model
-from validate.runner import STORE
 from validate.sampling import generator
 from validate.statistics import Verdict
-from validate.store import Store
+from validate.store import STORE, Store
 from validate.suites import load
 
 PAIRS = {"uneven digon": -1.0, "parallel pair": 1.0}

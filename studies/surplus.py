@@ -39,9 +39,8 @@ from validate.cells import Cell
 from validate.experiments import Setting
 from validate.predict import SEARCHED, distance, truth
 from validate.quantities import Model, Sample
-from validate.runner import STORE
 from validate.statistics import Estimate, Verdict, median, share
-from validate.store import Store
+from validate.store import STORE, Store
 from validate.suites import load
 
 REACH = 0.1

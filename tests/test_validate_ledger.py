@@ -24,7 +24,7 @@ from studies.ledger_parts import Book, Case, Part, kind, least, most, near, stat
 from theory.mixtures import ratio_at
 from validate import predict
 from validate.experiments import Trained
-from validate.measure import measure
+from validate.measurement import measure_trained
 from validate.quantities import Model
 from validate.statistics import Estimate
 from validate.suites import Statement, Suite, load, names, parse
@@ -54,7 +54,7 @@ def models_of(suite: Suite, W: np.ndarray | None = None) -> list[Model]:
     for cell in suite.cells:
         right = predict.truth(cell.setting)
         first = trained(cell.runs[0], right.W if W is None else W, right.b)
-        measured = measure(first)
+        measured = measure_trained(first)
         found += [(replace(first, run=run), measured) for run in cell.runs]
     return found
 

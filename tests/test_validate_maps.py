@@ -434,7 +434,7 @@ def test_the_report_shows_the_map(suite, good, tmp_path):
     assert value["cells"] == 192 and value["reached"] == 1.0
     text = page.read_text()
     assert text.count("data:image/png") == 3  # two of the map, one of the checks
-    assert "best has the optimum&#x27;s phase" in text and "16 × 12 cells of 2" in text
+    assert "best has the optimum&#39;s phase" in text and "16 × 12 cells of 2" in text
     assert "noise &lt; 1%" in text
     assert "two, r = " not in text  # cells of a map have no rows of their own
 

@@ -13,7 +13,16 @@ from packing.errors import BadInput
 from packing.types import Float
 from theory.losses.expected import loss
 from validate.experiments import Recipe, Run, Setting, Trained
-from validate.measure import ERROR, MOST, angles, dynamics, jumps, measure, simulate, turn
+from validate.measurement import (
+    ERROR,
+    MOST,
+    angles,
+    dynamics,
+    jumps,
+    measure_trained,
+    simulate,
+    turn,
+)
 from validate.sampling import generator
 from validate.training.trainer import train
 
@@ -48,7 +57,7 @@ def test_simulated_losses_agree_with_exact_ones(law: str, S: float, n: int) -> N
         Setting(n, 3, S, law, relu=False),
         Setting(n, 3, tuple(np.linspace(0.5 * S, S, n)), law),
     ):
-        found = measure(trained(setting, W, b))
+        found = measure_trained(trained(setting, W, b))
         exact = loss(W, b, features=setting.features, relu=setting.relu)
         assert (found.loss, found.error_bound) == (exact.total, exact.error_bound)
         assert found.standard_error <= ERROR * found.simulated or found.samples == MOST
@@ -86,7 +95,7 @@ def test_the_standard_error_is_one() -> None:
 def test_dependent_features_are_simulated_only() -> None:
     """One feature on, binary: n equal columns e_i give a loss that can be written down."""
     W, b = some(4, 2)
-    found = measure(trained(Setting(4, 2, 0.25, joint="one-on"), W, b))
+    found = measure_trained(trained(Setting(4, 2, 0.25, joint="one-on"), W, b))
     rows = np.maximum(W.T @ W + b[:, None], 0.0)
     by_hand = float(np.sum((np.eye(4) - rows) ** 2)) / 4
     assert found.loss is None and found.error_bound is None
@@ -99,7 +108,7 @@ def test_dependent_features_are_simulated_only() -> None:
             x = np.array([first, first, second, second], dtype=float)
             p = (0.3 if first else 0.7) * (0.3 if second else 0.7)
             total += p * float(np.sum((x - np.maximum(W.T @ (W @ x) + b, 0.0)) ** 2))
-    found = measure(trained(setting, W, b))
+    found = measure_trained(trained(setting, W, b))
     assert abs(found.simulated - total) < 5 * found.standard_error
 
 
@@ -109,7 +118,7 @@ def test_dependent_features_are_simulated_only() -> None:
 def test_a_pentagon_with_noise_is_measured_as_one() -> None:
     rng = np.random.default_rng(0)
     W = PENTAGON + 1e-3 * rng.standard_normal((2, 5))
-    found = measure(trained(RUN.setting, W, np.full(5, -0.4)))
+    found = measure_trained(trained(RUN.setting, W, np.full(5, -0.4)))
     assert found.name == "pentagon" and found.represented == 5
     assert found.distance is not None and 2e-4 < found.distance < 3e-3
     assert found.max_cosine == pytest.approx(math.cos(math.radians(72)), abs=5e-3)
@@ -121,15 +130,17 @@ def test_a_pentagon_with_noise_is_measured_as_one() -> None:
 
 def test_blocks_and_what_is_ignored() -> None:
     W = np.array([[1.0, -1.0, 0.0, 0.0, 0.02], [0.0, 0.0, 1.1, -1.1, 0.01]])
-    found = measure(trained(RUN.setting, W, np.zeros(5)))
+    found = measure_trained(trained(RUN.setting, W, np.zeros(5)))
     assert found.name == "2 digon + 1 ignored" and found.represented == 4
     assert found.angles == pytest.approx([90.0] * 4)
     # Importance 0 does not count, however long the vector.
     careless = replace(RUN.setting, importance=(1.0, 1.0, 0.0, 1.0, 1.0))
-    assert measure(trained(careless, W, np.zeros(5))).represented == 3
-    one = measure(trained(RUN.setting, np.eye(2, 5)[:, ::-1] * [0, 0, 0, 0, 1], np.zeros(5)))
+    assert measure_trained(trained(careless, W, np.zeros(5))).represented == 3
+    one = measure_trained(
+        trained(RUN.setting, np.eye(2, 5)[:, ::-1] * [0, 0, 0, 0, 1], np.zeros(5))
+    )
     assert one.represented == 1 and one.max_cosine is None and one.angles.size == 0
-    nothing = measure(trained(RUN.setting, np.zeros((2, 5)), np.zeros(5)))
+    nothing = measure_trained(trained(RUN.setting, np.zeros((2, 5)), np.zeros(5)))
     assert nothing.represented == 0 and nothing.d_star == math.inf
     assert nothing.loss == pytest.approx(5 * 0.05)
 
@@ -141,7 +152,7 @@ def test_an_irregular_arrangement_says_what_is_nearest() -> None:
     W[:, 1] = [[math.cos(turned), -math.sin(turned)], [math.sin(turned), math.cos(turned)]] @ W[
         :, 1
     ]
-    found = measure(trained(RUN.setting, W, np.zeros(5)))
+    found = measure_trained(trained(RUN.setting, W, np.zeros(5)))
     assert found.name.startswith("irregular 5 in 2")
     assert found.distance is None or found.distance > 0.05
     assert np.sum(found.angles) == pytest.approx(360.0) and np.ptp(found.angles) > 10
@@ -150,22 +161,22 @@ def test_an_irregular_arrangement_says_what_is_nearest() -> None:
 def test_angles_go_round() -> None:
     assert angles(np.array([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])) == pytest.approx([90, 90, 180])
     assert angles(np.array([[1.0, 1.0], [0.0, 0.0]])) == pytest.approx([0, 360])
-    assert measure(trained(Setting(3, 3, 0.1), np.eye(3), np.zeros(3))).angles.size == 0
+    assert measure_trained(trained(Setting(3, 3, 0.1), np.eye(3), np.zeros(3))).angles.size == 0
 
 
 def test_weights_beyond_squaring_are_measured_if_they_diverged() -> None:
     W = np.full((2, 5), 1e80)
-    found = measure(trained(RUN.setting, W, np.zeros(5), status="diverged"))
+    found = measure_trained(trained(RUN.setting, W, np.zeros(5), status="diverged"))
     assert found.loss is None and found.represented == 5
     with pytest.raises(BadInput, match="too large"):
-        measure(trained(RUN.setting, W, np.zeros(5)))
+        measure_trained(trained(RUN.setting, W, np.zeros(5)))
 
 
 def test_a_batch_is_measured_within_a_second() -> None:
     group = [Run(Setting(5, 2, 0.05, "uniform"), Recipe(400), seed) for seed in range(64)]
     models = train(group, device="cpu")
     start = time.thread_time()
-    found = [measure(one) for one in models]
+    found = [measure_trained(one) for one in models]
     # Of this thread, so that a busy machine is no failure; twice the promise, for slow ones.
     assert time.thread_time() - start < 2.0
     assert {m.represented for m in found} <= {2, 3, 4, 5}

@@ -32,7 +32,7 @@ from theory.mixtures import staircase as theory_staircase
 from theory.mixtures.gaussian_limit import many_features
 from validate import predict
 from validate.experiments import Recipe, Run, Setting
-from validate.measure import measure
+from validate.measurement import measure_trained
 from validate.quantities import Model
 from validate.runner import run_suite
 from validate.sampling import Chunk, Feed, form_of
@@ -308,7 +308,7 @@ def test_a_small_staircase_from_training_to_table(
 ) -> None:
     suite = made()
     trained = train.train(suite.runs, device="cpu", engine="torch")
-    models = [(one, measure(one)) for one in trained]
+    models = [(one, measure_trained(one)) for one in trained]
     found = {one.id: one for one in ledger.state(suite, models)}
     assert set(found) == set(IDS) and "Gap to the mixture" in found["loss"].trained
     for model in models:
@@ -317,7 +317,10 @@ def test_a_small_staircase_from_training_to_table(
         assert one.dimensionality.sum() <= 4.0 + 1e-9
         assert one.simulated == pytest.approx(one.loss, rel=0.1)
         noise = landed(
-            (replace(model[0], W=0.5 * model[0].W), measure(replace(model[0], W=0.5 * model[0].W)))
+            (
+                replace(model[0], W=0.5 * model[0].W),
+                measure_trained(replace(model[0], W=0.5 * model[0].W)),
+            )
         )
         assert noise.gap > one.gap + 0.05  # control: half the weights cost more
     (tmp_path / "made.toml").write_text(

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from packing.errors import BadInput
+from packing.results import Result, shown
 from packing.types import Float
 from theory.features import LAWS, Features
 
@@ -36,7 +36,11 @@ MOST = 10**9
 """Steps, samples or seeds beyond which a number is a slip of the finger."""
 
 
-def _whole(value: Any, name: str, low: int, high: int = MOST) -> int:
+HIGHEST_SEED = 2**63 - 1
+
+
+def whole(value: Any, name: str, low: int, high: int = MOST) -> int:
+    """The value, if it is a whole number of that range."""
     fine = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     if not fine:
         raise BadInput(f"{name} = {value!r}: give a whole number from {low} to {high}")
@@ -45,12 +49,17 @@ def _whole(value: Any, name: str, low: int, high: int = MOST) -> int:
 
 def _number(value: Any, name: str, low: float, high: float, open_low: bool = True) -> float:
     fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fine or not math.isfinite(value) or not low <= value <= high:
-        fine = False
-    if not fine or (open_low and value == low):
+    if not fine or not low <= value <= high or (open_low and value == low):
         start = "above" if open_low else "from"
         raise BadInput(f"{name} = {value!r}: give a number {start} {low:g} up to {high:g}")
     return float(value)
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(x) for x in values)
+    except (TypeError, ValueError):
+        raise BadInput(f"{name} = {values!r}: give a number or one for each feature") from None
 
 
 def _one_of(value: Any, name: str, known: Sequence[str]) -> str:
@@ -131,15 +140,15 @@ class Setting:
     joint: str = "independent"
 
     def __post_init__(self) -> None:
-        _whole(self.n, "n", 1, 100_000)
-        _whole(self.d, "d", 1, 100_000)
+        whole(self.n, "n", 1, 100_000)
+        whole(self.d, "d", 1, 100_000)
         _one_of(self.law, "law", tuple(LAWS))
         _flag(self.bias, "bias")
         _flag(self.relu, "relu")
-        if isinstance(self.S, (list, tuple)):
-            object.__setattr__(self, "S", tuple(float(x) for x in self.S))
+        if not isinstance(self.S, (int, float)):
+            object.__setattr__(self, "S", _numbers(self.S, "S"))
         if self.importance is not None:
-            object.__setattr__(self, "importance", tuple(float(x) for x in self.importance))
+            object.__setattr__(self, "importance", _numbers(self.importance, "importance"))
         features = self.features  # checks S and importance
         joint_parts(self.joint, self.n, features.S.tolist())
 
@@ -200,11 +209,11 @@ class Recipe:
     snapshots: int = 0
 
     def __post_init__(self) -> None:
-        _whole(self.steps, "steps", 1)
-        _whole(self.batch, "batch", 1)
+        whole(self.steps, "steps", 1)
+        whole(self.batch, "batch", 1)
         _number(self.lr, "lr", 0.0, 10.0)
         _one_of(self.schedule, "schedule", SCHEDULES)
-        _whole(self.warmup, "warmup", 0, self.steps)
+        whole(self.warmup, "warmup", 0, self.steps)
         if not isinstance(self.betas, (list, tuple)) or len(self.betas) != 2:
             raise BadInput(f"betas = {self.betas!r}: give two numbers in [0, 1)")
         for beta in self.betas:
@@ -214,8 +223,8 @@ class Recipe:
         _one_of(self.dtype, "dtype", DTYPES)
         _one_of(self.init, "init", INITS)
         if self.plateau is not None:
-            _whole(self.plateau, "plateau", 1)
-        _whole(self.snapshots, "snapshots", 0, 10_000)
+            whole(self.plateau, "plateau", 1)
+        whole(self.snapshots, "snapshots", 0, 10_000)
 
 
 @dataclass(frozen=True)
@@ -227,18 +236,22 @@ class Run:
     seed: int
 
     def __post_init__(self) -> None:
-        _whole(self.seed, "seed", 0, 2**63 - 1)
+        whole(self.seed, "seed", 0, HIGHEST_SEED)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Everything that decides the result, as JSON values."""
+        return {"setting": asdict(self.setting), "recipe": asdict(self.recipe), "seed": self.seed}
 
     @cached_property
     def key(self) -> str:
         """Name of the run: a hash of everything that decides its result."""
-        body = {"setting": asdict(self.setting), "recipe": asdict(self.recipe), "seed": self.seed}
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trained(Result):
     """A trained model.
 
     Parameters
@@ -270,9 +283,20 @@ class Trained:
     device: str
     seconds: float
 
+    def _values(self) -> dict[str, Any]:
+        held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "run"}
+        return {"key": self.run.key, **self.run.body, **held}
 
-@dataclass(frozen=True, eq=False)
-class Measured:
+    def _facts(self) -> list[tuple[str, str]]:
+        setting = self.run.setting
+        return [
+            ("model", f"n = {setting.n}, d = {setting.d}, {setting.law}, seed {self.run.seed}"),
+            ("training", f"{self.status} after {self.steps} steps on {self.device}"),
+        ]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measured(Result):
     """What the weights of a trained model are.
 
     Parameters
@@ -313,6 +337,21 @@ class Measured:
     distance: float | None
     angles: Float = field(default_factory=lambda: np.zeros(0))
 
+    def _values(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def _facts(self) -> list[tuple[str, str]]:
+        exact = "none" if self.loss is None else f"{shown(self.loss)} ± {self.error_bound:.1g}"
+        return [
+            ("loss", exact),
+            ("simulated", f"{self.simulated:.6g} ± {self.standard_error:.1g}"),
+            ("name", self.name),
+            ("represented", f"{self.represented} of {len(self.dimensionality)}"),
+        ]
+
+
+Model = tuple[Trained, Measured]
+"""A trained model and what was measured of it."""
 
 THRESHOLD = 1e-2
 """Squared norm from which a trained feature counts as represented."""

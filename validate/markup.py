@@ -1,66 +1,51 @@
-"""The parts a page is made of: tables, pictures and style as HTML that needs no other file."""
+"""The page of a report and its parts, as the template `templates/report.html.j2` writes them."""
 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222; }
-table { border-collapse: collapse; margin: 0.6rem 0 1.4rem; font-size: 13px; display: block;
-        overflow-x: auto; }
-th, td { padding: 0.2rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd;
-         vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-img { max-width: 100%; }
-.agree, .holds { color: #00734f; } .disagree, .defeated, .broken, .fails { color: #b84a00; }
-.inconclusive { color: #946200; } .verdict { font-size: 1.2rem; font-weight: 600; }
-figure { margin: 1rem 0; } figcaption, .small { font-size: 13px; color: #555; }
-"""
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-class Raw(str):
-    """Text that is HTML already."""
+@cache
+def template() -> Any:
+    """The template of a report; what it is given is escaped, unless it is `Markup`."""
+    made = Environment(
+        loader=PackageLoader("validate"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.tests["finite"] = math.isfinite
+    made.filters["base64"] = lambda image: base64.b64encode(image).decode()
+    made.filters["facts"] = lambda session: [(k, _said(v)) for k, v in vars(session).items()]
+    return made.get_template("report.html.j2")
+
+
+def page(**parts: Any) -> str:
+    """A whole page; the template says what it needs."""
+    return str(template().render(**parts))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table; numbers to seven digits, and everything but `Raw` escaped."""
-    head = "".join(f"<th>{escape(c)}</th>" for c in columns)
-    lines = [f"<tr>{head}</tr>"] if any(columns) else []
-    for row in rows:
-        lines.append("<tr>" + "".join(map(_entry, row)) + "</tr>")
-    return "<table>" + "\n".join(lines) + "</table>"
-
-
-def _entry(value: Any) -> str:
-    if isinstance(value, Raw):
-        return f"<td>{value}</td>"
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f'<td class="n">{value:.7g}</td>' if np.isfinite(value) else "<td>–</td>"
-    return f"<td>{escape(str(value))}</td>"
-
-
-def picture(figure: Figure, caption: str) -> str:
-    """A figure inside the page."""
-    from validate.plotting import png
-
-    return embedded(png(figure), caption)
+    """A table; numbers to seven digits."""
+    return str(template().module.table(columns, rows))
 
 
 def embedded(image: bytes, caption: str) -> str:
     """The bytes of a PNG file inside the page."""
-    data = base64.b64encode(image).decode()
-    said = escape(caption)
-    tag = f'<img alt="{said}" src="data:image/png;base64,{data}">'
-    return f"<figure>{tag}<figcaption>{said}</figcaption></figure>"
+    return str(template().module.figure(image, caption))
 
 
-__all__ = ["STYLE", "Raw", "embedded", "picture", "table"]
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return "" if value is None else str(value)
+
+
+__all__ = ["embedded", "page", "table"]

@@ -32,8 +32,8 @@ from typing import Any
 from packing.errors import BadInput, NotReached
 from packing.search.multistart import cores
 from packing.types import Telling
-from validate.experiments import Run
-from validate.store import Model, versions
+from validate.experiments import Model, Run
+from validate.store import versions
 from validate.training import engine as engines
 
 BACKENDS = ("none", "loky", "dask", "ray")
@@ -579,11 +579,11 @@ def _here(runs: Sequence[Run], device: str, engine: str, progress: Telling | Non
 def _models(
     runs: Sequence[Run], device: str, engine: str, progress: Telling | None = None
 ) -> list[Model]:
-    from validate.measure import measure
+    from validate.measurement import measure_trained
     from validate.training.trainer import train_batch
 
     trained = train_batch(runs, device=device, engine=engine, progress=progress)
-    return [(one, measure(one)) for one in trained]
+    return [(one, measure_trained(one)) for one in trained]
 
 
 def task(

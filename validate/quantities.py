@@ -17,11 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from theory.losses.expected import loss
-from validate.experiments import Measured, Trained
+from validate.experiments import Model
 from validate.predict import Truth, distance
 from validate.statistics import Estimate, bracket, mean, median, share
-
-Model = tuple[Trained, Measured]
 
 
 @dataclass(frozen=True, eq=False)

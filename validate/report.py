@@ -1,7 +1,12 @@
-"""The page of a report: what was checked, what came of it, with pictures, in one HTML file.
+"""The report of a suite: one page that needs nothing else, and its tables as CSV and JSON.
 
-From top to bottom: the verdict, checks, negative controls, defeats, the ledger, what was trained,
-pictures, what was not shown, provenance. Pictures lie inside the page, which needs nothing else.
+report.html   verdict, checks, negative controls, defeats, statements, what was trained, pictures
+              (inside the page), what was not shown, provenance
+checks.csv    a row for each check;  runs.csv    a row for each trained model
+report.json   what `packing validate --json` prints, and the gaps
+maps.csv      a row for each cell of each map, and the pictures of each; where a suite has maps
+
+All are prepared first and then put in place, so a folder holds a whole report or none of it.
 """
 
 from __future__ import annotations
@@ -11,166 +16,87 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from markupsafe import Markup
 
 from packing.cli.app import plain
 from packing.cli.output import render
 from packing.errors import BadInput
 from packing.files import replacing
 from studies.maps_page import cells_csv, pictures, section, stem
-from validate import predict
-from validate.checks import MEANING, POWER, broken, count
-from validate.markup import STYLE, Raw, embedded, picture, table
+from validate import markup, predict
+from validate import plotting as draw
+from validate.checks import MEANING, POWER, Check, Control, broken, count
+from validate.predict import Truth
 from validate.quantities import Sample
+from validate.runner import Report
 from validate.store import COLUMNS, row_of
 from validate.suites import ALONG, QUANTITIES
-
-if TYPE_CHECKING:
-    from validate.checks import Check
-    from validate.predict import Truth
-    from validate.runner import Report
-    from validate.suites import Cell
 
 
 def page(
     report: Report, gaps: Sequence[str], drawn: Mapping[str, dict[str, bytes]] | None = None
 ) -> str:
     """The report as one HTML page, pictures inside; those of the maps come as bytes."""
-    suite = report.suite
-    title = escape(f"{suite.title}")
-    parts = [
-        f"<h1>{title}</h1>",
-        f"<p>{escape(suite.about)}</p>",
-        *_verdict(report),
-        *_checks(report),
-        *_defeats(report),
-        *_statements(report),
-        *section(report, drawn or {}),
-        *_cells(report),
-        *_pictures(report),
-        "<h2>What was not shown</h2><ul>",
-        *(f"<li>{escape(text)}</li>" for text in gaps),
-        "</ul>",
-        *_provenance(report),
-    ]
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    body = "\n".join(parts)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-
-
-def _verdict(report: Report) -> Iterator[str]:
-    verdict = report.verdict
-    yield f'<p class="verdict {verdict}">{verdict}: {escape(report.advice)}</p>'
-    for flaw in broken(report.checks):
-        yield f'<p class="broken">{escape(flaw)}</p>'
-    tally = Counter(check.verdict for check in report.checks)
-    settings = {cell.setting for cell in report.suite.cells if cell.setting.independent}
-    compared = sum(trained.run.setting in settings for trained, _ in report.models)
-    yield table(
-        ("", ""),
-        [
-            ("models trained", len(report.models)),
-            ("compared with a predicted optimum", compared),
-            ("predicted optima", len(settings)),
-            ("defeats", len(report.defeats)),
-            ("checks", ", ".join(f"{n} {verdict}" for verdict, n in tally.items()) or "none"),
-            ("controls with power", count(report.checks, lambda one: one.power)),
-            ("of them rejected", count(report.checks, lambda one: one.power and one.rejected)),
-            ("without power", count(report.checks, lambda one: not one.power)),
+    suite, checks = report.suite, report.checks
+    return markup.page(
+        report=report,
+        suite=suite,
+        summary=_summary(report),
+        power=POWER,
+        checks_drawn=draw.png(draw.draw_checks(checks)) if checks else b"",
+        reasons=[
+            (quantity, QUANTITIES[quantity], reason)
+            for quantity, reason in dict.fromkeys((c.quantity, c.reason) for c in checks)
         ],
-    )
-
-
-def _checks(report: Report) -> Iterator[str]:
-    if not report.checks:
-        return
-    yield "<h2>Checks</h2>"
-    yield (
-        "<p>A check agrees only if the whole interval lies within the tolerance, which was fixed "
-        "before training. Intervals hold together with 99%: each misses with chance at most "
-        f"{report.suite.alpha:.2g} (Bonferroni).</p>"
-    )
-    columns = ("check", "predicted", "measured", "interval", "tolerance", "unit", "verdict")
-    rows = []
-    for c in report.checks:
-        span = f"{c.interval[0]:.6g} … {c.interval[1]:.6g}"
-        mark = Raw(f'<span class="{c.verdict}">{c.verdict}</span>')
-        rows.append((c.name, c.predicted, c.measured, span, f"± {c.tolerance:.3g}", c.unit, mark))
-    yield table(columns, rows)
-    from validate.plotting import draw_checks
-
-    yield picture(draw_checks(report.checks), "Every check in units of its tolerance.")
-    reasons = dict.fromkeys((c.quantity, c.reason) for c in report.checks)
-    yield "<h3>Why these tolerances</h3>"
-    yield table(
-        ("quantity", "what it is", "reason"), [(q, QUANTITIES[q], why) for q, why in reasons]
-    )
-    yield "<h3>Negative controls</h3>"
-    yield (
-        "<p>The same data against predictions that are known to be wrong. A shift of more than "
-        f"{POWER:g} tolerances has to be rejected.</p>"
-    )
-    found = []
-    for c in report.checks:
-        for one in c.controls:
-            outcome = "rejected" if one.rejected else str(one.verdict)
-            if not one.power:
-                outcome = f"without power ({outcome})"
-            tolerances = one.shift / c.tolerance if c.tolerance else float("inf")
-            found.append((c.name, MEANING[one.name], one.predicted, tolerances, outcome))
-    yield table(("check", "read wrongly", "predicts", "shift / tolerance", "outcome"), found)
-
-
-def _defeats(report: Report) -> Iterator[str]:
-    yield "<h2>Defeats</h2>"
-    if not report.defeats:
-        yield "<p>None: no trained model lies below its predicted optimum.</p>"
-        return
-    yield "<p>These models refute a prediction; their weights are in the store.</p>"
-    columns = ("model", "setting", "loss", "error bound", "predicted", "its rounding")
-    yield table(
-        columns,
-        [
+        controls=[_control(check, one) for check in checks for one in check.controls],
+        defeats=[
             (d.key, _setting(d.setting), d.loss, d.error_bound, d.predicted, d.rounding)
             for d in report.defeats
         ],
+        more=Markup("\n".join(section(report, drawn or {}))),
+        cells=list(_cells(report)),
+        pictures=list(_pictures(report)),
+        gaps=gaps,
+        provenance=_provenance(report),
     )
 
 
-def _statements(report: Report) -> Iterator[str]:
-    """The ledger: each statement with what theory predicts, what training shows, a verdict."""
-    if not report.statements:
-        return
-    yield "<h2>Statements</h2>"
-    for one in report.statements:
-        verdict = str(getattr(one, "verdict", ""))
-        kind = escape(verdict.split()[0] if verdict else "")
-        yield f"<h3>{escape(str(one.id))}. {escape(str(one.text))}</h3>"
-        if verdict:
-            yield f'<p class="{kind}"><b>{escape(verdict)}</b></p>'
-        for key in ("predicted", "trained", "note"):
-            said = getattr(one, key, None)
-            if said:
-                yield f"<p><b>{key}</b>: {escape(str(said))}</p>"
-        image = getattr(one, "picture", None)
-        if image:
-            yield embedded(image, str(one.id))
+def _summary(report: Report) -> list[tuple[str, Any]]:
+    tally = Counter(check.verdict for check in report.checks)
+    settings = {cell.setting for cell in report.suite.cells if cell.setting.independent}
+    compared = sum(trained.run.setting in settings for trained, _ in report.models)
+    return [
+        ("models trained", len(report.models)),
+        ("compared with a predicted optimum", compared),
+        ("predicted optima", len(settings)),
+        ("defeats", len(report.defeats)),
+        ("checks", ", ".join(f"{n} {verdict}" for verdict, n in tally.items()) or "none"),
+        ("controls with power", count(report.checks, lambda one: one.power)),
+        ("of them rejected", count(report.checks, lambda one: one.power and one.rejected)),
+        ("without power", count(report.checks, lambda one: not one.power)),
+    ]
 
 
-def _cells(report: Report) -> Iterator[str]:
-    if not report.suite.cells:
-        return
-    yield "<h2>What was trained</h2>"
-    rows: list[tuple[Any, ...]] = []
+def _control(check: Check, one: Control) -> tuple[Any, ...]:
+    outcome = "rejected" if one.rejected else str(one.verdict)
+    if not one.power:
+        outcome = f"without power ({outcome})"
+    tolerances = one.shift / check.tolerance if check.tolerance else float("inf")
+    return check.name, MEANING[one.name], one.predicted, tolerances, outcome
+
+
+def _cells(report: Report) -> Iterator[tuple[Any, ...]]:
+    """A row for each cell, and one for all cells of a map."""
     samples = _samples(report)
     for plan in report.suite.maps:
         mine = [cell for cell in report.suite.cells if cell.map == plan.name]
         size = f"{len(plan.ratio)} × {len(plan.S)} cells of {plan.runs}"
         r, S = (f"{axis[0]:g} to {axis[-1]:g}" for axis in (plan.ratio, plan.S))
         said = f"n = {plan.n}, d = {plan.d}, S = {S}, importance {r}, {plan.law}"
-        rows.append((plan.name, said, size, mine[0].recipe.steps, "", "", "a map", ""))
+        yield plan.name, said, size, mine[0].recipe.steps, "", "", "a map", ""
     for cell in report.suite.cells:
         if cell.map:
             continue
@@ -178,70 +104,55 @@ def _cells(report: Report) -> Iterator[str]:
         names = Counter(measured.name for _, measured in sample.best)
         losses = [m.loss for _, m in sample.models if m.loss is not None]
         truth = predict.truth(cell.setting) if cell.setting.independent else None
-        rows.append(
-            (
-                cell.name,
-                _setting(cell.setting),
-                f"{len(cell.seeds)} in {cell.groups}",
-                cell.recipe.steps,
-                "" if truth is None else truth.loss,
-                min(losses) if losses else "",
-                "" if truth is None else f"{truth.name} ({truth.status})",
-                ", ".join(f"{name} × {k}" for name, k in names.most_common(3)),
-            )
+        yield (
+            cell.name,
+            _setting(cell.setting),
+            f"{len(cell.seeds)} in {cell.groups}",
+            cell.recipe.steps,
+            "" if truth is None else truth.loss,
+            min(losses) if losses else "",
+            "" if truth is None else f"{truth.name} ({truth.status})",
+            ", ".join(f"{name} × {k}" for name, k in names.most_common(3)),
         )
-    columns = ("cell", "setting", "models in groups", "steps", "predicted loss", "best trained")
-    yield table((*columns, "predicted", "best of each group"), rows)
 
 
-def _pictures(report: Report) -> Iterator[str]:
-    from validate import plotting as draw
-
+def _pictures(report: Report) -> Iterator[tuple[bytes, str]]:
+    """Pictures as PNG files, and what they show."""
     samples = _samples(report)
     found: list[tuple[str, Sample, Truth]] = []
     for cell in report.suite.cells:
         if cell.setting.independent and not cell.map:
             found.append((cell.name, samples[cell.name], predict.truth(cell.setting)))
-    solo = [x for x in found if not report.suite.cell(x[0]).sweep]
     if not found:
         return
-    yield "<h2>Pictures</h2>"
-    yield picture(draw.draw_excess(found), "Every trained model above the predicted optimum.")
+    yield draw.png(draw.draw_excess(found)), "Every trained model above the predicted optimum."
+    solo = [x for x in found if not report.suite.cell(x[0]).sweep]
     flat = [x for x in solo if x[2].W.shape[0] == 2 and x[2].W.shape[1] <= draw.LARGEST_LAID]
     if flat:
-        yield picture(
-            draw.draw_planes(flat), "Trained vectors over predicted ones; dotted: length 1."
-        )
+        said = "Trained vectors over predicted ones; dotted: length 1."
+        yield draw.png(draw.draw_planes(flat)), said
     for check in report.checks:
         if check.quantity == "critical":
             cells = report.suite.sweep(check.cell)
             S = [float(cell.setting.features.S[0]) for cell in cells]
             mine = [samples[cell.name] for cell in cells]
             drawn = draw.draw_change(check, S, mine, cells[0].setting.n)
-            yield picture(drawn, f"{check.cell}: where the best of a group changes phase.")
+            yield draw.png(drawn), f"{check.cell}: where the best of a group changes phase."
     for name in dict.fromkeys(c.cell for c in report.checks if c.quantity in ALONG):
-        yield picture(draw.draw_along(name, samples[name].best), f"{name} along training.")
+        yield draw.png(draw.draw_along(name, samples[name].best)), f"{name} along training."
 
 
-def _provenance(report: Report) -> Iterator[str]:
-    yield "<h2>Provenance</h2>"
-    yield table(
-        ("", ""),
-        [
-            ("suite", f"{report.suite.name}, hash {report.suite.hash}"),
-            *([("note", "the suite's file has changed since its first session")] * report.changed),
-            ("command", f"packing validate {report.suite.name}"),
-            ("device", report.device),
-            ("seconds of training", round(report.seconds, 1)),
-            ("store", report.store),
-            ("seeds", _seeds(report.suite.cells)),
-        ],
-    )
-    for session in report.sessions:
-        yield table(("session", ""), [(k, _said(v)) for k, v in vars(session).items()])
-
-
-# --- parts --------------------------------------------------------------------------------------
+def _provenance(report: Report) -> list[tuple[str, Any]]:
+    seeds = dict.fromkeys(f"{c.seeds[0]} to {c.seeds[-1]}" for c in report.suite.cells)
+    return [
+        ("suite", f"{report.suite.name}, hash {report.suite.hash}"),
+        *([("note", "the suite's file has changed since its first session")] * report.changed),
+        ("command", f"packing validate {report.suite.name}"),
+        ("device", report.device),
+        ("seconds of training", round(report.seconds, 1)),
+        ("store", report.store),
+        ("seeds", ", ".join(seeds)),
+    ]
 
 
 def _samples(report: Report) -> dict[str, Sample]:
@@ -264,28 +175,6 @@ def _setting(setting: Any) -> str:
     words += ["uneven importance"] * (setting.importance is not None)
     words += [setting.joint] * (not setting.independent)
     return ", ".join(words)
-
-
-def _seeds(cells: Sequence[Cell]) -> str:
-    spans = dict.fromkeys(f"{c.seeds[0]} to {c.seeds[-1]}" for c in cells)
-    return ", ".join(spans)
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
-    return "" if value is None else str(value)
-
-
-# The report of a suite: one page that needs nothing else, and its tables as CSV and JSON.
-#
-# report.html   verdict, checks, controls, defeats, cells, pictures (inside the page), provenance,
-#               and what was not shown
-# checks.csv    a row for each check;  runs.csv    a row for each trained model
-# report.json   what `packing validate --json` prints, the controls and the gaps
-# maps.csv      a row for each cell of each map, and the pictures of each; where a suite has maps
-#
-# All are prepared first and then put in place, so a folder holds a whole report or none of it.
 
 
 CHECK_COLUMNS = (
@@ -359,10 +248,8 @@ def write(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 def as_json(report: Report) -> str:
     """The report as one JSON object."""
-    from validate.cli import report_values
-
     values = {
-        **report_values(report),
+        **report.to_dict(),
         "alpha": report.suite.alpha,
         "gaps": gaps(report),
         "broken": list(broken(report.checks)),

@@ -1,6 +1,10 @@
-"""Devices: where a suite trains, how much memory a batch may take, what the device is called.
+"""The runner: trains what a suite asks for, batch by batch, keeps each at once, judges the whole.
 
-torch is imported when one of these is called, so that a missing torch can be told in a sentence.
+A run's result depends on the run alone (its key seeds it), so it does not matter which process
+trained it, in which batch, or how often the work was interrupted: batches that are finished are in
+the store, the others are trained, and what is judged is read back from the store.
+
+torch is imported when training begins, so that a missing torch can be told in a sentence.
 """
 
 from __future__ import annotations
@@ -12,21 +16,22 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from packing.errors import BadInput
+from packing.results import Result, Table, shown
 from packing.types import Telling
-from validate.cli import defeat_values
-from validate.experiments import Run
-from validate.parallel import effort, trained_batches
-from validate.store import Model, Session, Store
+from validate.checks import Check, Defeat, Judgement, judge
+from validate.experiments import Model, Run
+from validate.parallel import Carrier, carried, effort, trained_batches
+from validate.store import STORE, Session, Store
+from validate.suites import Suite, load
 
-if TYPE_CHECKING:
-    from validate.checks import Check, Defeat, Judgement
-    from validate.parallel import Carrier
-    from validate.suites import Suite
+# Devices: where a suite trains, how much memory a batch may take, what the device is called.
 
 GPU_MEMORY = 2**33
 """Bytes of a batch on a GPU; more gains nothing for models of this size."""
@@ -106,8 +111,7 @@ def device_name(device: str) -> str:
 # How far a suite is: models that are done, their loss, and the part of all work that is behind.
 #
 # Work is estimated from shapes (`validate.parallel.effort`); the time left is made of it. Threads
-# that
-# hand out batches tell here too what they found to be finished.
+# that hand out batches tell here too what they found to be finished.
 
 
 class Teller:
@@ -150,16 +154,7 @@ class Teller:
         self.inside()
 
 
-# The runner: trains what a suite asks for, batch by batch, keeps each at once, judges the whole.
-#
-# A run's result depends on the run alone (its key seeds it), so it does not matter which process
-# trained it, in which batch, or how often the work was interrupted: batches that are finished
-# are in
-# the store, the others are trained, and what is judged is read back from the store.
-
-
-STORE = "store.sqlite"
-"""Name of the store in the folder of a report."""
+# What a suite comes to.
 
 VERDICTS = {
     "agree": "every check agrees with the theory",
@@ -171,8 +166,12 @@ VERDICTS = {
 """What a suite comes to, each with its sentence."""
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
+STATED = ("id", "text", "verdict", "predicted", "trained", "note")
+"""What is said of a statement of the ledger; its picture is on the page alone."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report(Result):
     """What came of a suite.
 
     Parameters
@@ -188,6 +187,8 @@ class Report:
         Every session in which this suite was trained: versions, devices, times.
     store : str
         Name of the file of the models, beside the report: a report does not say where it lies.
+    page : str, optional
+        Where the report was written, if the one who reads this is to know.
     """
 
     suite: Suite
@@ -196,6 +197,7 @@ class Report:
     statements: tuple[Any, ...]
     sessions: tuple[Session, ...]
     store: str
+    page: str | None = None
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -232,11 +234,133 @@ class Report:
         """Of training, all sessions together."""
         return sum(trained.seconds for trained, _ in self.models)
 
+    def _values(self) -> dict[str, Any]:
+        suite, judged = self.suite, self.judgement
+        values = {
+            "suite": suite.name,
+            "title": suite.title,
+            "hash": suite.hash,
+            "changed": self.changed,
+            "verdict": self.verdict,
+            "advice": self.advice,
+            "checks": [asdict(check) for check in self.checks],
+            "broken": list(judged.broken),
+            "defeats": [defeat_values(defeat) for defeat in self.defeats],
+            "statements": [
+                {name: getattr(one, name, None) for name in STATED} for one in self.statements
+            ],
+            "maps": self.maps,
+            "models": len(self.models),
+            "diverged": self.diverged,
+            "compared": judged.compared,
+            "predictions": judged.predictions,
+            "alpha": judged.alpha,
+            "device": self.device,
+            "seconds": self.seconds,
+            "sessions": [vars(session) for session in self.sessions],
+            "store": self.store,
+        }
+        return values if self.page is None else {**values, "report": self.page}
+
+    def _facts(self) -> list[tuple[str, str]]:
+        controls = [one for check in self.checks for one in check.controls]
+        powerful = [one for one in controls if one.power]
+        rejected = sum(one.rejected for one in powerful)
+        diverged = f", {self.diverged} diverged" if self.diverged else ""
+        return [
+            ("suite", f"{self.suite.name}: {self.suite.title}"),
+            ("verdict", f"{self.verdict}: {self.advice}"),
+            ("models", f"{len(self.models)} trained on {self.device}{diverged}"),
+            (
+                "defeats",
+                f"{len(self.defeats)} of {self.judgement.compared} models "
+                f"against {self.judgement.predictions} predictions",
+            ),
+            (
+                "controls",
+                f"{rejected} of {len(powerful)} rejected; {len(controls) - len(powerful)} more "
+                "are without power",
+            ),
+            *(("broken", sentence) for sentence in self.judgement.broken),
+        ]
+
+    def _tables(self) -> list[Table]:
+        found = [_table_of_checks(self.checks)] if self.checks else []
+        if self.maps:
+            from studies.maps_page import rows as compared
+
+            found.append(
+                Table("Maps", ["", *(m["map"] for m in self.maps)], [*compared(self.maps)])
+            )
+        if self.statements:
+            said = [[one.id, getattr(one, "verdict", None), one.text] for one in self.statements]
+            found.append(Table("Ledger", ["", "verdict", "statement"], said))
+        if self.defeats:
+            columns = ["n", "d", "S", "one_minus_S", "law", "seed", "loss", "predicted"]
+            values = [defeat_values(defeat) for defeat in self.defeats]
+            rows = [[_text(one[name]) for name in columns] for one in values]
+            title = "Defeats: models below the predicted optimum"
+            found.append(Table(title, columns, rows))
+        return found
+
+    @property
+    def diverged(self) -> int:
+        """Models whose loss was not finite at some step."""
+        return sum(trained.status == "diverged" for trained, _ in self.models)
+
+    @cached_property
+    def maps(self) -> list[dict[str, Any]]:
+        """What each map of the suite came to."""
+        if not self.judgement.maps:
+            return []
+        from studies.maps import summary
+
+        return [summary(found) for found in self.judgement.maps]
+
+
+def defeat_values(defeat: Defeat) -> dict[str, Any]:
+    """A defeat without its model, as JSON values."""
+    run = defeat.model[0].run
+    setting = {name: value for name, value in asdict(run.setting).items() if value is not None}
+    S = run.setting.S
+    return {
+        "key": defeat.key,
+        **setting,
+        "one_minus_S": 1.0 - run.setting.features.S if isinstance(S, tuple) else 1.0 - S,
+        "seed": run.seed,
+        "loss": defeat.loss,
+        "error_bound": defeat.error_bound,
+        "predicted": defeat.predicted,
+        "rounding": defeat.rounding,
+    }
+
+
+def _table_of_checks(checks: Sequence[Check]) -> Table:
+    rows = [
+        [c.name, c.predicted, c.measured, _interval(c.interval), c.tolerance, c.verdict]
+        for c in checks
+    ]
+    return Table(
+        "Checks (all intervals hold together with 99%)",
+        ["check", "predicted", "measured", "interval", "tolerance", "verdict"],
+        rows,
+        {"predicted": 6, "measured": 6, "tolerance": 3},
+    )
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.6g} to {ends[1]:.6g}"
+
+
+def _text(value: Any) -> Any:
+    """A value as a cell: one per feature as text."""
+    return ",".join(map(shown, value)) if isinstance(value, (tuple, np.ndarray)) else value
+
 
 def run_suite(
-    suite: Suite,
+    suite: Suite | str | Path,
     *,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     engine: str = "auto",
     backend: str = "none",
@@ -251,10 +375,10 @@ def run_suite(
 
     Parameters
     ----------
-    suite : Suite
-        What is trained and checked (`validate.suites.load`).
-    out : path
-        Folder of the store; made if it is missing.
+    suite : Suite, str or path
+        What is trained and checked: a suite, its name, or a TOML file (`validate.suites.load`).
+    out : path, optional
+        Folder of the store, ``validation-SUITE`` unless given; made if it is missing.
     device : {"auto", "cpu", "cuda"}
         Where to train; auto takes CUDA where there is one and no backend is given.
     engine : {"auto", "torch", "numba", "cuda"}
@@ -276,15 +400,16 @@ def run_suite(
     Raises
     ------
     BadInput
-        If torch, the device, the engine or the backend is missing, the folder or the store cannot
-        be used, the store holds models and resume is false, or there is no store to resume.
+        If there is no such suite, torch, the device, the engine or the backend is missing, the
+        folder or the store cannot be used, the store holds models and resume is false, or there is
+        no store to resume.
     NotReached
         If batches cannot be trained for want of memory; everything else is trained and kept.
     """
+    suite = suite if isinstance(suite, Suite) else load(suite)
+    out = f"validation-{suite.name}" if out is None else out
     where = ready(device, backend)
-    from validate.checks import judge
-    from validate.parallel import carried
-    from validate.training.trainer import batches
+    from validate.training.trainer import batches  # torch is there now
 
     with ExitStack() as using:
         # A model too large, or a cluster that is not there, is refused before a file is made.

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +29,7 @@ from packing import __version__
 from packing.cli.app import plain
 from packing.errors import BadInput
 from packing.types import Float
-from validate.experiments import Measured, Recipe, Run, Setting, Trained
+from validate.experiments import Measured, Model, Recipe, Run, Setting, Trained
 
 Arrays = dict[str, Float]
 
@@ -127,10 +127,7 @@ def extras_of(trained: Trained, measured: Measured) -> bytes:
 
 def run_text(run: Run) -> str:
     """A run as JSON, from which its key can be computed again."""
-    return json.dumps(
-        {"setting": asdict(run.setting), "recipe": asdict(run.recipe), "seed": run.seed},
-        sort_keys=True,
-    )
+    return json.dumps(run.body, sort_keys=True)
 
 
 def run_from(text: str) -> Run:
@@ -139,7 +136,7 @@ def run_from(text: str) -> Run:
     return Run(Setting(**body["setting"]), Recipe(**body["recipe"]), body["seed"])
 
 
-def model_from(row: Sequence[Any]) -> tuple[Trained, Measured]:
+def model_from(row: Sequence[Any]) -> Model:
     """A model and what was measured on it, from what the store holds.
 
     Parameters
@@ -402,10 +399,11 @@ def _refusal(shown: str, code: int, said: str) -> str:
 # model (the same without the blobs, for reading by hand), verdict (checks), defeat (with weights).
 
 
+STORE = "store.sqlite"
+"""Name of the store in the folder of a report."""
+
 VERSION = 1
 _CHUNK = 500  # keys per question; SQLite limits the number of variables
-
-Model = tuple[Trained, Measured]
 
 _SCHEMA = f"""
 CREATE TABLE session (

@@ -24,11 +24,12 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from packing.errors import BadInput
+from packing.results import Result
 from studies.maps_declared import map_of
 from validate.cells import (
     ALONG,
@@ -254,6 +255,53 @@ def _statement(x: Mapping[str, Any]) -> Statement:
     return Statement(text(x, "id", where), text(x, "text", where), text(x, "by", where))
 
 
+# What suites there are, as `packing validate --list` says it.
+
+
+@dataclass(frozen=True, repr=False)
+class SuiteList(Result):
+    """Suites: what each checks, how long it takes and what it needs."""
+
+    suites: tuple[Suite, ...]
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "suites": [
+                {
+                    "name": suite.name,
+                    "title": suite.title,
+                    "about": " ".join(suite.about.split()),
+                    "minutes": suite.minutes,
+                    "needs": suite.needs,
+                    "models": suite.size,
+                    "checks": [rule.name for rule in suite.rules],
+                    "statements": [statement.id for statement in suite.statements],
+                    "hash": suite.hash,
+                }
+                for suite in self.suites
+            ]
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        found = []
+        for suite in self.suites:
+            parts = [_count(suite.size, "model"), _count(len(suite.rules), "check")]
+            if suite.statements:
+                parts.append(_count(len(suite.statements), "statement"))
+            found += [
+                (suite.name, suite.title),
+                ("  checks", " ".join(suite.about.split())),
+                ("  size", ", ".join(parts)),
+                ("  takes", f"{_count(suite.minutes, 'minute')} on two cores"),
+                ("  needs", suite.needs),
+            ]
+        return found
+
+
+def _count(value: float, what: str) -> str:
+    return f"{value:g} {what}" + ("" if value == 1 else "s")
+
+
 __all__ = [
     "ALONG",
     "CONTROLS",
@@ -265,6 +313,7 @@ __all__ = [
     "Rule",
     "Statement",
     "Suite",
+    "SuiteList",
     "load",
     "names",
     "parse",

@@ -1,5 +1,6 @@
-"""Training along the way: jumps between energy levels, and how directions move.
+"""What a trained model learned, and how it got there: loss, geometry, jumps, moving directions.
 
+measure    the exact loss of weights, a simulated one, and their geometry
 jumps      a loss curve as levels: the partition into constant pieces of least squared error plus a
            price per piece (exact, by dynamic programming); a change of level is a jump if
            two levels fit better than one straight line
@@ -22,8 +23,9 @@ from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.recognition import Named, identify
 from packing.types import Float
-from theory.losses.expected import loss
-from validate.experiments import THRESHOLD, Measured, Setting, Trained
+from theory.features import Features
+from theory.losses.expected import checked, loss
+from validate.experiments import HIGHEST_SEED, THRESHOLD, Measured, Setting, Trained, whole
 from validate.sampling import PATTERNS, SELDOM, SURE, Sampler, generator, sampler
 
 PRICE = 4.0
@@ -222,11 +224,8 @@ def _moved(A: Float, B: Float) -> float:
     return float(np.sqrt(np.mean(np.arccos(np.clip(np.sum(A * B, axis=0), -1.0, 1.0)) ** 2)))
 
 
-# What a trained model learned: its exact loss, a simulated one, and its geometry.
-#
-# Two routes to the loss meet here. `theory.loss` integrates; `simulate` draws fresh samples with
-# the
-# samplers of `validate.data` and averages |x - x'|^2, and shares no line with it:
+# Measuring. Two routes to the loss meet here: `theory.loss` integrates; `simulate` draws fresh
+# samples with the samplers of `validate.sampling`, averages |x - x'|^2 and shares no line with it:
 #
 #     mean = sum w e / sum w,    standard error^2 = sum w (e - mean)^2 / (N (N - 1))
 #
@@ -246,7 +245,53 @@ FRESH = 2
 """Purpose of the random numbers of a simulation: training never saw them."""
 
 
-def measure(trained: Trained) -> Measured:
+def measure(
+    W: ArrayLike, b: ArrayLike | None, features: Features, *, relu: bool = True, seed: int = 0
+) -> Measured:
+    """Everything that is measured of the weights of one model.
+
+    Parameters
+    ----------
+    W : (d, n) array
+        One column per feature.
+    b : (n,) array or None
+        Biases; None for zeros.
+    features : Features
+        Chances, law and importance of the n features.
+    relu : bool
+        False for the linear model.
+    seed : int
+        Of the fresh samples of the simulated loss.
+
+    Returns
+    -------
+    Measured
+        ``loss`` is exact within ``error_bound`` (`theory.loss`); the rest is numerical.
+
+    Raises
+    ------
+    BadInput
+        If shapes disagree, a number is not finite, or the law is none that can be sampled.
+
+    See Also
+    --------
+    measure_trained : the same of a model that `validate` trained, dependent features included.
+    """
+    W, biases = checked(W, b, features.n)
+    setting = Setting(
+        features.n,
+        len(W),
+        tuple(features.S.tolist()),
+        features.law.name,
+        tuple(features.importance.tolist()),
+        bias=b is not None,
+        relu=relu,
+    )
+    rng = np.random.default_rng(whole(seed, "seed", 0, HIGHEST_SEED))
+    return _measured(setting, W, biases, rng)
+
+
+def measure_trained(trained: Trained) -> Measured:
     """Everything that is measured of one trained model.
 
     Parameters
@@ -267,16 +312,24 @@ def measure(trained: Trained) -> Measured:
     -----
     Numerical; dimensionality and D* as in Elhage et al. 2022.
     """
-    setting, W, b = trained.run.setting, trained.W, trained.b
+    rng = generator(trained.run.key, FRESH)
+    lost = trained.status == "diverged"
+    return _measured(trained.run.setting, trained.W, trained.b, rng, lost=lost)
+
+
+def _measured(
+    setting: Setting, W: Float, b: Float, rng: np.random.Generator, *, lost: bool = False
+) -> Measured:
+    """What `measure` says; weights that are lost may be too large to have a loss."""
     exact = bound = None
     if setting.independent:
         try:
             found = loss(W, b, features=setting.features, relu=setting.relu)
             exact, bound = found.total, found.error_bound
         except BadInput:
-            if trained.status != "diverged":
+            if not lost:
                 raise
-    simulated, error, samples = simulate(setting, W, b, generator(trained.run.key, FRESH))
+    simulated, error, samples = simulate(setting, W, b, rng)
     live = represented(setting, W)
     whole, part = Arrangement.from_weights(W), Arrangement.from_weights(np.where(live, W, 0.0))
     named = identify(part.W, exact=False)
@@ -380,6 +433,7 @@ __all__ = [
     "dynamics",
     "jumps",
     "measure",
+    "measure_trained",
     "represented",
     "simulate",
 ]

@@ -13,12 +13,13 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from packing import cache
-from packing.algebra.identification import Algebraic, algebraic
+from packing.algebra.identification import Algebraic
 from packing.arrangement import Arrangement
 from packing.bounds import Bound, Gap, bounds, gap
 from packing.catalogue import entry
 from packing.errors import BadInput, NotReached
 from packing.proofs.certificates import Certificate, certify
+from packing.proofs.exact_gram import exact_cosine
 from packing.proofs.existence import Existence, existence
 from packing.recognition import name_of
 from packing.results import Evidence, Result, Table, plain, shown
@@ -101,7 +102,7 @@ class Evaluation(Result):
         """
         criterion = self._criterion()
         there = existence(self.code.arrangement, criterion=criterion)
-        exact = algebraic(self.code.arrangement, criterion=criterion)
+        exact = exact_cosine(self.code.arrangement, criterion=criterion)
         known = self.with_exact(exact.text) if exact.status == "proved" else self
         return replace(known, existence=there, algebraic=exact)
 

@@ -75,7 +75,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
     "--engine",
     default="auto",
     metavar="[auto|torch|numba|cuda]",
-    help="What does the arithmetic; auto takes what was measured to be faster.  [default: auto]",
+    help="What does the arithmetic; auto takes what was measured to be faster. cuda is a kernel "
+    "that has run in a simulator only: on a GPU auto takes torch.  [default: auto]",
 )
 @click.option(
     "--engine-backend",

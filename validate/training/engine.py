@@ -58,9 +58,10 @@ def usable(name: str, place: str) -> str:
 def engine_for(name: str, run: Run, place: str) -> str:
     """Name of the engine that trains a run on "cpu" or "cuda".
 
-    ``auto`` takes the one that was measured to be faster for runs like this (`choice.faster`),
-    among those that can be used here. It depends on the run and on what is installed, not on
-    timing: the same run always gets the same engine.
+    ``auto`` takes the one that was measured to be faster for runs like this (`faster`), among
+    those that can be used here; on a GPU PyTorch, since the engine "cuda" has run on none. It
+    depends on the run and on what is installed, not on timing: the same run always gets the same
+    engine.
 
     Raises
     ------
@@ -72,10 +73,9 @@ def engine_for(name: str, run: Run, place: str) -> str:
         if reason:
             raise BadInput(reason)
         return name
-    other = "numba" if place == "cpu" else "cuda"
-    if usable(other, place) or engine(other).refusal(run) or not faster(other, run):
+    if place != "cpu" or usable("numba", place) or engine("numba").refusal(run) or not faster(run):
         return "torch"
-    return other
+    return "numba"
 
 
 # The seam between training and what does the arithmetic: an Engine makes Lanes, Lanes make steps.
@@ -204,21 +204,15 @@ WIDE = 0.45
 """Beyond, it is faster where d is at most this part of n."""
 
 
-def faster(name: str, run: Run) -> bool:
-    """Whether an engine beats the reference on a run, as measured on two cores.
-
-    Parameters
-    ----------
-    name : {"numba", "cuda"}
-    run : Run
+def faster(run: Run) -> bool:
+    """Whether the compiled engine beats the reference on a run, as measured on two cores.
 
     Notes
     -----
-    Numerical: measured from (2, 1) to (1000, 50). On a GPU nothing has been measured; there the
-    engine made for small models takes what it can train.
+    Numerical: measured from (2, 1) to (1000, 50).
     """
     n, d = run.setting.n, run.setting.d
-    return name == "cuda" or n <= FEW or d <= WIDE * n
+    return n <= FEW or d <= WIDE * n
 
 
 __all__ = ["ENGINES", "Engine", "Lanes", "engine", "engine_for", "usable"]

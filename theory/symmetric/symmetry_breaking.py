@@ -24,10 +24,10 @@ from typing import Any, Literal
 
 import flint
 import numpy as np
-from scipy.optimize import minimize
 
 from packing import cache
 from packing.algebra.balls import ball, fraction, rational, value_at
+from packing.algebra.number_fields import RATIONALS
 from packing.algebra.polynomials import Quotient
 from packing.algebra.roots import Point, roots_between
 from packing.catalogue import entry
@@ -41,7 +41,7 @@ from theory.features import Features, law_named
 from theory.global_search import Problem, Shape, cloud_for, kicks, settle, surrogate
 from theory.losses.expected import loss
 from theory.symmetric.one_orbit import closed_form
-from theory.symmetric.orbits import OrbitForm, found, orbit_form
+from theory.symmetric.orbits import OrbitForm, Orbits, found, orbit_form
 
 Sum = tuple[Fraction, Fraction, Fraction]
 Active = tuple[frozenset[Sum], ...]
@@ -168,25 +168,16 @@ class Broken:
         shared = top.gcd(bottom)
         return top / shared, bottom / shared
 
+    @cached_property
+    def form(self) -> OrbitForm:
+        """The same block as one of two kinds of vectors."""
+        seen = tuple(tuple((b, (RATIONALS(c),), m) for b, c, m in row) for row in self.seen)
+        return OrbitForm(Orbits(self.name, self.counts, self.seen), "binary", RATIONALS, seen)
+
     def start(self, S: float) -> tuple[np.ndarray, float]:
         """(r, q, b_1, b_2) of the least loss found from several starts, and that loss."""
-
-        def value(at: np.ndarray) -> float:
-            return float(self.loss(at[:2].tolist(), at[2:].tolist(), S).mid())
-
-        best: tuple[np.ndarray, float] | None = None
-        for r, q in ((1.0, 0.9), (1.05, 0.5), (0.5, 1.05), (0.9, 0.9), (1.0, 0.99)):
-            for bias in (0.05, 0.3, S * S / 2.0):  # biases of a digon fall with S^2
-                at = np.array([r, q, bias, 1.5 * bias])
-                for _ in range(2):
-                    run = minimize(
-                        value, at, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16}
-                    )
-                    at = run.x
-                if best is None or run.fun < best[1] - 1e-13:
-                    best = run.x, float(run.fun)
-        assert best is not None
-        return best
+        at, value, _ = found(self.form, S, 0)
+        return at, value
 
     def minimum(self, S: Fraction | float, digits: int = 30) -> BrokenMinimum:
         """The least loss found with unequal norms and biases, its stationary point enclosed.

@@ -462,7 +462,7 @@ def _proofs(judged: Judgement) -> tuple[Judgement, dict[str, Any]]:
     exact = exact_cosine(arrangement, criterion=criterion)
     if exact.status == "proved":
         judged = with_exact(judged, exact.text)
-    return judged, {"existence": there.as_dict(), "algebraic": exact.as_dict()}
+    return judged, {"existence": there.to_dict(), "algebraic": exact.to_dict()}
 
 
 def _draw_judged(judged: Judgement, target: Path) -> None:

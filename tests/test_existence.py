@@ -316,7 +316,7 @@ def test_symmetry_is_none_where_there_is_none():
 def test_small_cases_and_json():
     assert existence([[1.0, -1.0]]).proved
     assert existence(polygon(5)).proved
-    assert set(existence(simplex(3)).as_dict()) >= {"status", "sentence", "cosine", "contacts"}
+    assert set(existence(simplex(3)).to_dict()) >= {"status", "sentence", "cosine", "contacts"}
     assert existence(Arrangement.from_weights(3.0 * simplex(3))).proved  # norms play no role
 
 

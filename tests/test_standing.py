@@ -1,4 +1,4 @@
-"""theory.closed_form.standing and stability against two free norms, theory.optimum and Hessians.
+"""theory.symmetric.optimality against two free norms, theory.optimum and Hessians.
 
 Tolerances, fixed before any run: ends are closed in on to 1e-4, so 2e-4 beside them the answer
 must be clear; rivals count from 1e-9 relative, far above the rounding of either route.
@@ -17,7 +17,8 @@ from packing.catalogue import entry
 from packing.errors import BadInput
 from theory.features import Features
 from theory.optima import optimum
-from theory.symmetric import Standing, closed_form, orbit_form, stability, standing
+from theory.symmetric import closed_form, optimality, orbit_form
+from theory.symmetric.optimality import Standing, stability, standing
 
 GRID = (0.1, 0.2, 0.3, 0.4, 0.45, 0.7)
 
@@ -81,12 +82,12 @@ def test_something_that_beats_a_block_is_named() -> None:
 
 def test_several_kinds_get_a_norm_and_a_bias_each() -> None:
     found = standing("best 7 points", S=[0.2], cached=False)
-    assert found.status == "tried" and found.beaten and not found.intervals
+    assert found.known == "numerical" and found.beaten and not found.intervals
 
 
 def test_large_blocks_are_not_tried_and_say_so() -> None:
     found = standing("24-cell")
-    assert found.status == "not tried" and found.intervals == () and found.beaten == ()
+    assert found.known == "unsettled" and found.intervals == () and found.beaten == ()
     assert found.searched is None and found.stands(0.1) is None and "raise `most`" in found.advice
 
 
@@ -96,12 +97,11 @@ def test_the_answer_is_kept_and_comes_back_equal(
     monkeypatch.setenv("FEATURE_PACKING_CACHE", str(tmp_path))
     first = standing("digon", S=[0.1, 0.3])
     assert len(list(tmp_path.glob("*.json"))) == 1
-    from theory.symmetric import symmetry_breaking as rivals
 
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(rivals.Rivals, "standing", refuse)
+    monkeypatch.setattr(optimality.Rivals, "standing", refuse)
     again = standing("digon", S=[0.1, 0.3])
     assert isinstance(again, Standing) and again == first
     with pytest.raises(AssertionError, match="computed again"):

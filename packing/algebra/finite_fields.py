@@ -10,6 +10,7 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import flint
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,13 +79,8 @@ class Field:
 
 def prime_power(q: int) -> tuple[int, int] | None:
     """(p, e) with q = p^e and p prime, or None."""
-    if q < 2:
-        return None
-    p = next((i for i in range(2, int(q**0.5) + 1) if q % i == 0), q)
-    e = 0
-    while q % p == 0:
-        q, e = q // p, e + 1
-    return (p, e) if q == 1 else None
+    factors = flint.fmpz(q).factor() if q > 1 else []
+    return (int(factors[0][0]), factors[0][1]) if len(factors) == 1 else None
 
 
 @lru_cache(maxsize=32)

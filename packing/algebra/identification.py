@@ -13,7 +13,7 @@ that a uniformly random number with those digits gets one with probability at mo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -25,7 +25,7 @@ from packing.algebra.balls import ball, fraction
 from packing.algebra.number_fields import RATIONALS, Field, Number
 from packing.algebra.roots import Point, polynomial_text, primitive, root_near
 from packing.errors import BadInput
-from packing.results import Evidence
+from packing.results import Evidence, Result
 
 CERTAIN = 12.0
 """Minus log10 of the largest probability of a polynomial by chance, for each degree tried; with
@@ -38,8 +38,8 @@ SPARE = 2.0
 """Digits that a relation must leave unexplained by chance: few, since proofs follow."""
 
 
-@dataclass(frozen=True)
-class Algebraic:
+@dataclass(frozen=True, repr=False)
+class Algebraic(Result):
     """A real number as a root of a polynomial, or none.
 
     Parameters
@@ -85,19 +85,21 @@ class Algebraic:
         """The polynomial in x."""
         return polynomial_text(self.coefficients)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+    def _values(self) -> Mapping[str, Any]:
         return {
-            "status": str(self.status),
+            "status": self.status,
             "sentence": self.sentence,
             "text": self.text,
             "polynomial": self.polynomial if self.point else None,
-            "coefficients": list(self.coefficients),
+            "coefficients": self.coefficients,
             "degree": self.degree if self.point else None,
             "digits": self.digits,
             "digits_by_chance": self.needed,
-            "log10_residual": self.residual if math.isfinite(self.residual) else None,
+            "log10_residual": self.residual,
         }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        return [("number", self.text or "-"), ("status", self.status), ("why", self.sentence)]
 
 
 def algebraic(

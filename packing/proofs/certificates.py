@@ -1,4 +1,4 @@
-"""Exact comparison of cosines in whole numbers, and of angles with them: the tools of `certify`.
+"""Rational certificates: a bound on the cosines of a code, compared exactly in whole numbers.
 
 Rows are vectors of Python integers of any size. A cosine enters as its signed square
 sign(x.y) (x.y)^2 / (|x|^2 |y|^2), which is rational and grows with it.
@@ -158,18 +158,13 @@ def cosine_below(degrees: Fraction) -> Fraction:
         return Fraction(int(str(scaled.unique_fmpz())), 10**30)
 
 
-# Rational certificates: "no two of these vectors have a cosine above c", proved in whole numbers.
+# --- certificates: "no two of these vectors have a cosine above c", proved in whole numbers -----
 #
 # The coordinates are rounded to whole numbers X (n, d) and the claim is checked for the vectors
-# X_i,
-# which are not quite the ones that were given but a code in their own right. For c = p/q >= 0 a
-# pair
-# passes when x.y <= 0 or (x.y)^2 q^2 <= p^2 |x|^2 |y|^2; for c < 0 when x.y < 0 and the
-# inequality is
-# turned round. No floating point decides anything: most pairs are cleared by 64-bit integers that
-# provably cannot overflow, the rest by Python's integers. Derived here; proved once
-# `verify` is True.
-
+# X_i, which are not quite the ones that were given but a code in their own right. For c = p/q >= 0
+# a pair passes when x.y <= 0 or (x.y)^2 q^2 <= p^2 |x|^2 |y|^2; for c < 0 when x.y < 0 and the
+# inequality is turned round. No floating point decides anything: most pairs are cleared by 64-bit
+# integers that provably cannot overflow, the rest by Python's integers. Derived here.
 
 BITS = 60
 """Coordinates of unit vectors are rounded to multiples of 2^-60: finer than float64 by 2^7, so that

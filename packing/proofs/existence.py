@@ -9,6 +9,7 @@ can be independent even under the symmetry, exact arithmetic on the Gram matrix 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -35,7 +36,7 @@ from packing.proofs.contact_equations import (
     value,
 )
 from packing.proofs.exact_gram import exact_gram
-from packing.results import Evidence
+from packing.results import Evidence, Result
 from packing.types import Float
 
 CLEAR = 10.0
@@ -49,8 +50,8 @@ UNKNOWNS = 700
 """More unknowns than this are not tried: the test multiplies matrices of that size in balls."""
 
 
-@dataclass(frozen=True, eq=False)
-class Existence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Existence(Result):
     """What is proved about a code near the one that was given.
 
     Parameters
@@ -101,12 +102,13 @@ class Existence:
     def proved(self) -> bool:
         return self.status is Evidence.PROVED
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        names = ("sentence", "method", "cosine", "radius", "contacts", "rattlers")
+    def _values(self) -> Mapping[str, Any]:
+        names = ("status", "sentence", "method", "cosine", "radius", "contacts", "rattlers")
         more = ("unknowns", "equations", "symmetry", "flexes", "digits")
-        shown = {name: getattr(self, name) for name in (*names, *more)}
-        return {"status": str(self.status), **shown}
+        return {name: getattr(self, name) for name in (*names, *more)}
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        return [("exists", self.status), ("why", self.sentence), ("cosine", self.cosine or "-")]
 
 
 def existence(

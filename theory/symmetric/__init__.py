@@ -7,8 +7,9 @@ mixture(...), crossing(...) sums of blocks, and the S where two of them cost the
 broken(block, part)         the block with its symmetry broken: two norms, two biases
 takeover(...)               the S at which a broken block begins to win, exactly
 orbit_form(block, law)      several kinds of vectors: norms and biases for each, a free height
-standing(block, law)        where in S the symmetric form is its own optimum; stability: locally
 formula_text(block, law)    formulas as text, LaTeX and enclosures
+
+Where in S a symmetric form is its own optimum, a search says: `theory.symmetric.optimality`.
 """
 
 from __future__ import annotations
@@ -22,11 +23,7 @@ from theory.symmetric.orbits import OrbitForm, OrbitMinimum, Orbits, orbit_form
 from theory.symmetric.symmetry_breaking import (
     Broken,
     BrokenMinimum,
-    Stability,
-    Standing,
     broken,
-    stability,
-    standing,
     takeover,
 )
 
@@ -44,15 +41,11 @@ __all__ = [
     "Piece",
     "Point",
     "Printed",
-    "Stability",
-    "Standing",
     "broken",
     "closed_form",
     "crossing",
     "formula_text",
     "mixture",
     "orbit_form",
-    "stability",
-    "standing",
     "takeover",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ import flint
 
 from packing.algebra.balls import fraction
 from packing.algebra.number_fields import Field, Number
-from packing.errors import NotReached
+from packing.errors import BadInput, NotReached
 
 LARGEST = 400_000
 """States that are listed; a row with more of them has no closed form here."""
@@ -175,3 +176,20 @@ def weighted(row: Row, S: Any) -> States:
     off = 1 - S
     factors = [[math.comb(m, j) * S**j * off ** (m - j) for j in range(m + 1)] for m in row.counts]
     return states(row, S * 0 + 1, factors, (off, S))
+
+
+def probability(S: Any) -> None:
+    """Refuse what is no chance that a feature is on; balls pass.
+
+    Raises
+    ------
+    BadInput
+        If S is no number in [0, 1].
+    """
+    if isinstance(S, flint.arb):
+        return
+    if not (isinstance(S, numbers.Real) and 0 <= float(S) <= 1):
+        raise BadInput(
+            f"S = {S} is not a probability: give the chance that a feature is on, in [0, 1]; "
+            "Elhage et al.'s sparsity is 1 - S"
+        )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import flint
 import numpy as np
-from scipy.optimize import minimize
 
 from packing.algebra.balls import ball
 from packing.algebra.number_fields import Given, Number, common, number
@@ -27,7 +26,7 @@ from packing.results import Evidence
 from theory.features import law_named
 from theory.losses.expected import engine
 from theory.symmetric import binary, uniform
-from theory.symmetric.active_states import Row, counted, weighted
+from theory.symmetric.active_states import Row, counted, probability, weighted
 from theory.symmetric.binary import Formula, Minimum, Piece
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def _loss(form: ClosedForm, rho: float, bias: float, S: float) -> tuple[float, f
 
 def _minimum(form: ClosedForm, S: float) -> Minimum:
     """The least loss found from several starts; numerical, nothing is enclosed."""
+    from scipy.optimize import minimize  # half a second that no law with an exact form needs
+
     law = law_named(form.law)
     best: tuple[float, float, float] | None = None
 
@@ -138,8 +139,7 @@ class ClosedForm:
         for x in (rho, bias, S):
             if not isinstance(x, (numbers.Real, flint.arb)):
                 raise BadInput(f"{x!r} is no real number: give a float, a Fraction or a ball")
-        if isinstance(S, numbers.Real):
-            _probability(S)
+        probability(S)
         if not rho > 0:
             raise BadInput(f"rho = {rho} is not positive: give the squared norm")
         if self.law not in ("binary", "uniform"):
@@ -204,7 +204,7 @@ class ClosedForm:
             if self.law != "binary":
                 raise BadInput("S must be a float or a Fraction for this law")
             return binary.minimum(self.row, S)[0]
-        _probability(S)
+        probability(S)
         if S == 0 or (S == 1 and self.law == "binary") or not self.row.counts:
             return _without_loss(S)
         if self.law == "uniform":
@@ -255,14 +255,6 @@ def _binary_minimum(row: Row, S: Fraction, digits: int) -> Minimum:
                 return found
         bits *= 2
     return found
-
-
-def _probability(S: Any) -> None:
-    if not (isinstance(S, numbers.Real) and 0 <= float(S) <= 1):
-        raise BadInput(
-            f"S = {S} is not a probability: give the chance that a feature is on, in [0, 1]; "
-            "Elhage et al.'s sparsity is 1 - S"
-        )
 
 
 def closed_form(

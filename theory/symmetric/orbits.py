@@ -30,6 +30,7 @@ from packing.results import Evidence
 from packing.types import Float
 from theory.features import law_named
 from theory.losses.expected import engine
+from theory.symmetric.active_states import probability
 
 # --- the loss of one feature that sees others at few different weights, for any kind of number ---
 #
@@ -392,11 +393,7 @@ class OrbitForm:
                 raise BadInput(f"{x!r} is no real number: give a float, a Fraction or a ball")
         if any(x < 0 for x in norms):
             raise BadInput(f"norms = {list(norms)}: a length is not negative")
-        if isinstance(S, numbers.Real) and not 0 <= float(S) <= 1:
-            raise BadInput(
-                f"S = {S} is not a probability: give the chance that a feature is on, in [0, 1]; "
-                "Elhage et al.'s sparsity is 1 - S"
-            )
+        probability(S)
         if self.shape.height is None:
             if height is not None:
                 raise BadInput(f"{self.name} has no free height: leave it out")

@@ -148,14 +148,12 @@ def integrals(weight: Any) -> list[Any]:
     return found
 
 
-# How the transform integral of a large row is laid out: numbers that decide speed, never truth.
+# --- large rows: the layout of the transform integral, which decides speed, never truth ---------
 #
-# `transform` proves its bounds for whatever line, nodes and number of kept patterns are given here.
-# More patterns kept as vertices make the rest of the transform fall with a higher power of the
-# node,
-# so fewer nodes do; their vertices cost time and cancel, which takes bits. Floats suffice to
-# choose.
-
+# `Transformed` proves its bounds for whatever line, nodes and number of kept patterns are given
+# here. More patterns kept as vertices make the rest of the transform fall with a higher power of
+# the node, so fewer nodes do; their vertices cost time and cancel, which takes bits. Floats suffice
+# to choose.
 
 KEPT = (4, 6, 8, 11, 14, 18, 23, 29, 36, 44, 54, 66)  # K, the number on, that is tried
 
@@ -252,23 +250,20 @@ def _logs(m: np.ndarray, size: np.ndarray, S: float, most: int) -> np.ndarray:
         return np.asarray(np.log(total) + shift + np.arange(total.size) * math.log(scale))
 
 
-# Large rows under the uniform law: the functions of `uniform` by the transform integral, in balls.
+# --- large rows: the functions of a `Profile` by the transform integral -------------------------
 #
 # Patterns with at most K other features on keep their vertices: the terms of degree K or less of
-# the
-# sum in `uniform`. The rest is the trapezoidal sum of the transform on the line Re s = c,
+# the sum over vertices. The rest is the trapezoidal sum of the transform on the line Re s = c,
 #
 #     T_q(tau) = (h/pi) sum'_k Re e^(s tau) R(s)/s^(q+1),   s = c + i k h,   P = 2 pi/h,
 #
 # R(s) = E[e^(s sum_j c_j x_j); more than K on]. By Poisson's formula T_q is the sum over j of
 # e^(-j c P) Y_q(tau + j P): none for j < 0 where P exceeds the largest sum, and for j > 0 at most
 # e^(-j c P) (top + j P)^q/q!. Beyond the last node U a feature that is on multiplies by at most
-# (e^(c c_j) + 1)/(|c_j| U), to the power K + 1 or more, so what is left out is B(U) U^-q/(pi
-# (K+1+q))
-# with B the same product over these bounds. Both are added to the ball: proved, as the vertices
-# are.
-# For tau > 0 the mirrored row answers, E z_+^q = E z^q - (-1)^q E(-z)_+^q. Derived here.
-
+# (e^(c c_j) + 1)/(|c_j| U), to the power K + 1 or more, so what is left out is
+# B(U) U^-q/(pi (K+1+q)) with B the same product over these bounds. Both are added to the ball:
+# proved, as the vertices are. For tau > 0 the mirrored row answers,
+# E z_+^q = E z^q - (-1)^q E(-z)_+^q. Derived here.
 
 SEEN = 20
 """Features seen from which this is faster than all vertices."""
@@ -488,11 +483,10 @@ def _moments(row: Row, p: Any) -> tuple[Any, Any, Any]:
     return one, two + one * one, three + 3 * one * two + one**3
 
 
-# One orbit, uniform law, at a rational S: the loss as exact polynomials between vertices.
+# --- a rational S: the loss as exact polynomials between vertices -------------------------------
 #
-# The same sum over vertices as in `uniform`, over the field of the cosines. Between two
-# neighbouring
-# vertices F1 and F2 are polynomials in beta = bias / norm^2, and the least loss is at a root of
+# The same sum over vertices, over the field of the cosines. Between two neighbouring vertices F1
+# and F2 are polynomials in beta = bias / norm^2, and the least loss is at a root of
 # 2 F1' F2 - F1 F2'.
 
 
@@ -599,18 +593,16 @@ def _power_sum(weight: Polynomial, at: Number, q: int) -> Polynomial:
     return out
 
 
-# The least loss of one orbit under the uniform law, enclosed: no other bias can be better.
+# --- the least loss, enclosed: no other bias can be better --------------------------------------
 #
-# In `uniform` the loss at the best norm is S/3 - F1^2/F2, functions of beta = bias / norm^2. E (s +
-# tau)_+^q is not negative and grows with tau, and so do F0 = E (t + beta)_+, F1, F2, their slopes,
-# and P(t + beta > 0): values at both ends of an interval of beta enclose them in between. Where
-# h = F1' F2 - F1 F0 keeps its sign, F1^2/F2 is monotone; where h falls, it has at most one root,
-# the
-# maximum. By Cauchy and Schwarz F1^2/F2 is below P(t + beta > 0), which settles the far end; beyond
-# the last vertex the model is linear, and h too. Proved; derived here and in docs/phases.md. Rows
-# from `transform.SEEN` features on take their functions from the transform integral, others from
-# the vertices; `Minimum.route` says which.
-
+# The loss at the best norm is S/3 - F1^2/F2, functions of beta = bias / norm^2.
+# E (s + tau)_+^q is not negative and grows with tau, and so do F0 = E (t + beta)_+, F1, F2, their
+# slopes, and P(t + beta > 0): values at both ends of an interval of beta enclose them in between.
+# Where h = F1' F2 - F1 F0 keeps its sign, F1^2/F2 is monotone; where h falls, it has at most one
+# root, the maximum. By Cauchy and Schwarz F1^2/F2 is below P(t + beta > 0), which settles the far
+# end; beyond the last vertex the model is linear, and h too. Proved; derived here and in
+# docs/phases.md. Rows of SEEN features or more take their functions from the transform integral,
+# others from the vertices; `Minimum.route` says which.
 
 STEPS = 30_000
 """Intervals of beta examined before a minimum is given up."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packing.cli.app import plain
-from packing.cli.output import render
 from packing.errors import BadInput
 from packing.files import replacing
+from packing.formats import render
 from studies.maps_page import cells_csv, pictures, section, stem
 from validate import predict
 from validate.checks import MEANING, POWER, broken, count

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from flint import acb, arb, ctx, fmpq, fmpq_poly
 
 from packing.algebra.zonal import Polynomial, distinct_roots, expand, fraction, rational, zonal
 from packing.bounds.bound import BITS, Bound, down, down_fraction, up, up_fraction
@@ -150,8 +151,6 @@ def _exact_form(n: int, d: int, m: int, low: Fraction) -> tuple[Fraction, str | 
 
 def _numerator(n: int, d: int, m: int) -> Polynomial:
     """Numerator of L_m(d, s) - n as a polynomial in s."""
-    from flint import fmpq, fmpq_poly
-
     k = (m + 1) // 2
     P = zonal(d, k + 1)
     one, x = fmpq_poly([1]), fmpq_poly([0, 1])
@@ -206,8 +205,6 @@ def polynomial(d: int, s: Fraction, m: int, lines: bool = False) -> Polynomial:
     Christoffel-Darboux kernel of the polynomials orthogonal for (1 - x) and (1 - x)(x - lowest)
     times the system's weight. Nothing is claimed here: a certificate made of it is verified.
     """
-    from flint import fmpq_poly
-
     k = (m + 1) // 2
     lowest, one = rational(0 if lines else -1), rational(1)
     family = list(zonal(d, k + 2, lines))
@@ -222,8 +219,6 @@ def polynomial(d: int, s: Fraction, m: int, lines: bool = False) -> Polynomial:
 
 def _kernel(family: list[Polynomial], j: int, at: Any) -> Polynomial:
     """(p_(j+1)(x) p_j(a) - p_j(x) p_(j+1)(a)) / (x - a): orthogonal for (x - a) w."""
-    from flint import fmpq_poly
-
     top = family[j + 1] * family[j](at) - family[j] * family[j + 1](at)
     return divmod(top, fmpq_poly([-at, 1]))[0]
 
@@ -257,7 +252,6 @@ def points_at(edge: Any) -> Any:
     cos a = cos t / (1 + 2 cos t); by Schlaefli's formula dV = 3 t da, which gives
     V = 3 integral_0^t u sin u / ((1 + 2 cos u) sqrt((1 + cos u)(1 + 3 cos u))) du.
     """
-    from flint import acb, arb
 
     def slope(u: Any, analytic: bool) -> Any:
         c = u.cos()
@@ -292,8 +286,6 @@ def boroczky(n: int, d: int) -> Bound | None:
     """
     if d != 4 or not 8 <= n <= 10**12:
         return None
-    from flint import arb, ctx
-
     nodes, weights = np.polynomial.legendre.leggauss(40)
     low, high = 1e-6, math.pi / 2  # points_at falls from infinity to 8 on this interval
     while (middle := 0.5 * (low + high)) not in (low, high):
@@ -379,8 +371,6 @@ def polygon(n: int, d: int) -> Bound | None:
     """d = 2: the n gaps between neighbours sum to 2 pi, so the least is at most 2 pi / n."""
     if d != 2 or n < 2:
         return None
-    from flint import arb, ctx, fmpq
-
     short = {2: "-1", 3: "-1/2", 4: "0", 6: "1/2"}
     with ctx.workprec(BITS):
         value = down(arb.cos_pi_fmpq(fmpq(2, n)))
@@ -428,8 +418,6 @@ def fejes_toth(n: int, d: int) -> Bound | None:
     """d = 3: cos >= (cot(w)^2 - 1) / 2 with w = n pi / (6 (n - 2)); met for n = 3, 4, 6, 12."""
     if d != 3 or n < 3:
         return None
-    from flint import arb, ctx, fmpq
-
     sharp = {
         3: ("-1/2", "triangle"),
         4: ("-1/3", "tetrahedron"),
@@ -443,14 +431,7 @@ def fejes_toth(n: int, d: int) -> Bound | None:
         value = down((arb.cos_pi_fmpq(w) / arb.sin_pi_fmpq(w)) ** 2 / 2 - arb(fmpq(1, 2)))
     if exact is not None and "sqrt" not in exact:
         value = down_fraction(Fraction(exact))
-    return _at_least(
-        "Fejes Toth",
-        value,
-        exact,
-        "d = 3, n >= 3",
-        FEJES_TOTH,
-        attained=shape,
-    )
+    return _at_least("Fejes Toth", value, exact, "d = 3, n >= 3", FEJES_TOTH, attained=shape)
 
 
 def sharp_code(n: int, d: int) -> str | None:
@@ -498,7 +479,6 @@ def random_coding(n: int, d: int) -> Bound | None:
     """
     if n < 2 or d < 2:
         return None
-    from flint import arb, ctx
     from scipy.special import betaincinv
 
     with ctx.workprec(BITS):
@@ -528,8 +508,6 @@ def random_coding(n: int, d: int) -> Bound | None:
 
 def random_coding_points(d: int, cosine: Fraction) -> Bound:
     """At least 1 / (fraction of a cap) points have all cosines at most this; d >= 2."""
-    from flint import arb, ctx, fmpq
-
     with ctx.workprec(BITS):
         c = arb(fmpq(cosine.numerator, cosine.denominator))
         a = arb(d - 1) / 2
@@ -565,8 +543,6 @@ def point_counts(d: int, cosine: Fraction) -> tuple[Bound, ...]:
 
 def _by_area(d: int, cosine: Fraction) -> list[Bound]:
     """Gaps of the circle, Fejes Toth's triangles, Boroczky's tetrahedra, solved for n."""
-    from flint import arb, ctx, fmpq
-
     with ctx.workprec(BITS):
         c = arb(fmpq(cosine.numerator, cosine.denominator))
         if d == 2 and cosine > -1:

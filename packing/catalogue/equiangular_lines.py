@@ -196,10 +196,7 @@ def _families() -> dict[tuple[int, int], TwoGraph]:
 # R^d can have (Welch 1974). `equiangular` gives one vector on each line, `doubled` both.
 
 
-ABSENT = {
-    (19, 76): "Azarija and Marc 2018, Yu 2015",
-    (20, 96): "Azarija and Marc 2020, Yu 2015",
-}
+ABSENT = {(19, 76): "Azarija and Marc 2018, Yu 2015", (20, 96): "Azarija and Marc 2020, Yu 2015"}
 """Lines that satisfy every condition here and are known not to exist, and who proved that."""
 
 LISTED = (

@@ -163,11 +163,7 @@ def root_codes() -> tuple[Entry, ...]:
             2903040,
             code_56,
             "The neighbours of a root of E8, seen from it.",
-            (
-                by.UNIVERSAL,
-                by.proved("lines", by.WELCH),
-                by.proved("equiangular lines", by.GERZON),
-            ),
+            (by.UNIVERSAL, by.proved("lines", by.WELCH), by.proved("equiangular lines", by.GERZON)),
             ("3_21", "Gosset 56-code"),
         ),
         whole_entry(

@@ -172,8 +172,7 @@ def _from_program(d: int, high: Fraction, lines: bool, degrees: tuple[int, ...])
 #
 # Minimise 1 + sum a_k over a_k >= 0 with sum a_k p_k(x) <= -1 on [low, high], by exchange: solve on
 # some points of the interval (HiGHS), add the points where the solution violates the constraint
-# most,
-# and repeat.
+# most, and repeat.
 
 
 ROUNDS = 12

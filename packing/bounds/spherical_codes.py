@@ -1,10 +1,8 @@
-"""Levenshtein's bounds of every degree: the value exactly, and the polynomial that proves it.
+"""Closed-form bounds on points of R^d: largest cosine, how many, Coulomb energy.
 
-Levenshtein 1979, 1992 (Acta Appl. Math. 29, 1-82). At most L_m(d, s) points of R^d have all cosines
-at most s, for s in an interval I_m; the intervals m = 1, 2, 3, ... follow each other and L is
-continuous and strictly increasing across them. At the ends L takes the values D(d, m) of Delsarte,
-Goethals and Seidel 1977 (least size of a spherical m-design), so the number of points alone says
-which m applies.
+Levenshtein's of every degree, Boroczky's simplex bound in R^4, Rankin's, Fejes Toth's, random
+coding, and the universal bound on the energy. Values are rounded to the safe side after ball or
+exact arithmetic, except that of the energy.
 """
 
 from __future__ import annotations
@@ -22,6 +20,15 @@ from packing.bounds.bound import BITS, Bound, down, down_fraction, up, up_fracti
 from packing.errors import BadInput
 from packing.results import Evidence
 from packing.types import Float
+
+# Levenshtein's bounds of every degree: the value exactly, and the polynomial that proves it.
+#
+# Levenshtein 1979, 1992 (Acta Appl. Math. 29, 1-82). At most L_m(d, s) points of R^d have all
+# cosines at most s, for s in an interval I_m; the intervals m = 1, 2, 3, ... follow each other and
+# L is continuous and strictly increasing across them. At the ends L takes the values D(d, m) of
+# Delsarte, Goethals and Seidel 1977 (least size of a spherical m-design), so the number of points
+# alone says which m applies.
+
 
 LARGEST_DEGREE = 300
 """Degrees above are not used: more points than D(d, 300) are answered for D(d, 300) of them, which
@@ -237,10 +244,9 @@ def multipliers(d: int, s: Fraction, m: int, lines: bool = False) -> tuple[Fract
 # Coxeter 1963 conjectured it, K. Boroczky proved it (Acta Math. Acad. Sci. Hungar. 32 (1978)
 # 243-261). Caps of angular radius t/2 around the vertices of a regular spherical tetrahedron with
 # edge t cover part of it: each vertex takes the share (3 a - pi) / (4 pi) of its cap, a the
-# dihedral
-# angle. So n points with angle t satisfy n <= 2 pi (3 a - pi) / V, V the tetrahedron's volume. The
-# 600-cell's cells are such tetrahedra: 120 points are met exactly. In R^3 the same idea is Fejes
-# Toth's bound.
+# dihedral angle. So n points with angle t satisfy n <= 2 pi (3 a - pi) / V, V the tetrahedron's
+# volume. The 600-cell's cells are such tetrahedra: 120 points are met exactly. In R^3 the same idea
+# is Fejes Toth's bound.
 
 
 BOROCZKY = "Coxeter 1963; K. Boroczky, Acta Math. Acad. Sci. Hungar. 32 (1978) 243-261"
@@ -570,14 +576,11 @@ def _most(name: str, value: Fraction, holds: str, source: str) -> Bound:
 # A lower bound on the Coulomb energy of n points in R^d: the universal bound.
 #
 # Yudin 1992 for the method; Boyvalenkov, Dragnev, Hardin, Saff, Stoyanova, Constr. Approx. 44
-# (2016)
-# 385-415, for this form. With s the solution of L_m(d, s) = n and m even or odd, quadrature at the
-# roots alpha_i of Levenshtein's polynomial integrates polynomials of degree <= m over the sphere:
-# f_0 = f(1)/n + sum rho_i f(alpha_i). For a potential h whose derivatives are all >= 0 as a
-# function
-# of the cosine, the Hermite interpolant of h at these nodes lies below h and is positive
-# definite, so
-# sum over ordered pairs of h >= n^2 sum rho_i h(alpha_i).
+# (2016) 385-415, for this form. With s the solution of L_m(d, s) = n and m even or odd, quadrature
+# at the roots alpha_i of Levenshtein's polynomial integrates polynomials of degree <= m over the
+# sphere: f_0 = f(1)/n + sum rho_i f(alpha_i). For a potential h whose derivatives are all >= 0 as a
+# function of the cosine, the Hermite interpolant of h at these nodes lies below h and is positive
+# definite, so sum over ordered pairs of h >= n^2 sum rho_i h(alpha_i).
 
 
 LARGEST_LEVEL = 200

@@ -1,4 +1,4 @@
-"""Signs between equiangular lines: Seidel matrices of regular two-graphs.
+"""Equiangular lines: their signs, which are Seidel matrices of regular two-graphs, and their codes.
 
 A Seidel matrix S is symmetric, 0 on the diagonal, +-1 elsewhere. Unit vectors along n lines with
 one angle between any two of them have the Gram matrix I + mu S, and span as few dimensions as the

@@ -1,8 +1,9 @@
-"""Families with one whole parameter: polygons, simplices, cubes, demicubes, roots A, B and D.
+"""Polytopes: families with one whole parameter, uniform polytopes by reflections, solids.
 
-Rows come from counting, Gram matrices from whole coordinates; tests make the two meet. Small
-members with a name of their own (the 3-simplex is the tetrahedron) are made where they belong and
-found here under both names.
+Families are polygons, simplices, cubes, demicubes and the roots A, B and D. Rows come from
+counting, Gram matrices from whole coordinates; tests make the two meet. Small members with a name
+of their own (the 3-simplex is the tetrahedron) are made where they belong and found here under both
+names.
 """
 
 from __future__ import annotations

@@ -59,30 +59,7 @@ _HOME = {
     "Code": "packing.search",
 }
 
-__all__ = [
-    "Arrangement",
-    "BadInput",
-    "Block",
-    "Bound",
-    "Bounds",
-    "Certificate",
-    "Code",
-    "Entry",
-    "Evaluation",
-    "Evidence",
-    "Existence",
-    "Named",
-    "NotReached",
-    "__version__",
-    "certify",
-    "entries",
-    "entry",
-    "evaluate",
-    "existence",
-    "identify",
-    "name_of",
-    "srg",
-]
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> object:

@@ -352,7 +352,12 @@ class CodeTable(Result):
         return sum(row["status"] == Evidence.UNSETTLED for row in self.rows)
 
     def _values(self) -> Mapping[str, Any]:
-        return {"rows": self.rows}
+        (table,) = self._tables()
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        return {"title": table.title, "columns": table.columns, "rows": rows}
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        return [("cells", str(len(self.rows))), ("unfinished", str(self.unfinished))]
 
     def _tables(self) -> Sequence[Table]:
         columns = [name for name in COLUMNS if name != "coherence" or self.criterion == "lines"]

@@ -264,10 +264,10 @@ def _bare(axes: Axes, *more: str) -> None:
 #
 # A relabelling that keeps every cosine is a rotation of R^d. It turns some planes into themselves,
 # each by a multiple of 2 pi / k; projected onto one of those, the code falls into rings of k
-# points.
-# For a root system and the rotation of Coxeter the plane is Coxeter's, and the picture the one of
-# Petrie polygons in his Regular Polytopes (1948). Planes are chosen among many rotations made from
-# the generators of the group at random, from a fixed seed: a search, which proves nothing.
+# points. For a root system and the rotation of Coxeter the plane is Coxeter's, and the picture the
+# one of Petrie polygons in his Regular Polytopes (1948). Planes are chosen among many rotations
+# made from the generators of the group at random, from a fixed seed: a search, which proves
+# nothing.
 
 
 WORDS = 400
@@ -704,31 +704,24 @@ def draw_spectrum(
         heights, edges = np.histogram(values, BINS, (low, 1.0), weights=counts)
         axes.stairs(heights, edges, fill=True, color=PALETTE[0])
         axes.set_ylabel("cosines per vector, in each bin")
+        axes.set_ylim(0.0, float(axes.get_ylim()[1]) / FILLED)
     else:
         axes.vlines(values, 0.0, counts, color=PALETTE[0], lw=7.0, capstyle="butt")
         _labels(axes, values, counts)
         axes.set_ylabel("cosines per vector")
         axes.set_yscale("symlog", linthresh=1.0)
-        ticks = [
-            t
-            for t in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-            if t <= 1.5 * counts.max(initial=1.0)
-        ]
-        axes.yaxis.set_major_locator(FixedLocator(ticks))
+        ticks = np.array([0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000])
+        axes.yaxis.set_major_locator(FixedLocator(ticks[ticks <= 1.5 * counts.max(initial=1.0)]))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(ScalarFormatter())
-    most = float(axes.get_ylim()[1])
-    if values.size <= MAX_BARS:  # on this scale one takes as much room as a factor of ten
+        # on this scale one takes as much room as a factor of ten
         most = float(counts.max(initial=1.0))
         axes.set_ylim(0.0, 10.0 ** ((1.0 + np.log10(most)) / FILLED - 1.0))
-    else:
-        axes.set_ylim(0.0, most / FILLED)
     axes.set_xlim(low - 0.06, 1.04)
     axes.set_xlabel("absolute cosine of two lines" if lines else "cosine of two vectors")
     if values.size:
         _bound(axes, float(values[-1]), bound, bound_name)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    _bare(axes)
     axes.set_title(
         "Spectrum of cosines and the bound" if bound is not None else "Spectrum of cosines", size=10
     )
@@ -865,8 +858,7 @@ def _upright(flat: Float) -> Float:
 #
 # For d = 2 and 3 the points lie on the circle or sphere, seen along an axis of symmetry, beside the
 # Gram matrix. In more dimensions the code is projected onto the plane that shows most of its
-# symmetry
-# (`packing.plotting`), beside the spectrum of its cosines and the bound that no code can
+# symmetry, beside the spectrum of its cosines and the bound that no code can
 # beat.
 
 
@@ -914,20 +906,16 @@ def draw_code(
     _check_points(arrangement)
     figure = new_figure(10.4, 5.4)
     left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.06])
-    points = arrangement.directions
-    touching, loose = contacts(arrangement, lines)
-    loose = loose if rattlers is None else tuple(rattlers)
+    touching, loose, order, shown = _draw_left(left, arrangement, lines, rattlers)
     if d <= 3:
-        order, shown = draw_sphere(left, points, touching, loose, lines)
         draw_gram(right, shown, order, ["black"] * n)
-        what = "lines" if lines else "points"
         if lines and d == 3:
-            right.set_title("Gram matrix of the front ends, front to back", size=10)
+            title_right = "Gram matrix of the front ends, front to back"
         else:
             row = "in the order of the circle" if d <= 2 else "from the front to the back"
-            right.set_title(f"Gram matrix, {what} {row}", size=10)
+            title_right = f"Gram matrix, {'lines' if lines else 'points'} {row}"
+        right.set_title(title_right, size=10)
     else:
-        left.set_title(draw_projection(left, arrangement, touching, loose, lines), size=10)
         draw_spectrum(right, arrangement, lines=lines, bound=bound, bound_name=bound_name)
     figure.suptitle(title, size=12)
     _legend(figure, touching, loose, d, lines)
@@ -957,13 +945,21 @@ def draw_points(
     """
     _check_points(arrangement)
     axes = new_figure(5.2, 5.2).subplots() if axes is None else axes
+    _draw_left(axes, arrangement, lines, rattlers)
+    return axes
+
+
+def _draw_left(
+    axes: Axes, arrangement: Arrangement, lines: bool, rattlers: Sequence[int] | None
+) -> tuple[Int, tuple[int, ...], list[int], Float]:
+    """The code itself; its contacts and rattlers, and what `draw_sphere` returns."""
     touching, loose = contacts(arrangement, lines)
     loose = loose if rattlers is None else tuple(rattlers)
+    points = arrangement.directions
     if arrangement.d <= 3:
-        draw_sphere(axes, arrangement.directions, touching, loose, lines)
-    else:
-        axes.set_title(draw_projection(axes, arrangement, touching, loose, lines), size=10)
-    return axes
+        return touching, loose, *draw_sphere(axes, points, touching, loose, lines)
+    axes.set_title(draw_projection(axes, arrangement, touching, loose, lines), size=10)
+    return touching, loose, list(range(arrangement.n)), points
 
 
 def _legend(figure: Figure, pairs: Int, loose: Sequence[int], d: int, lines: bool) -> None:

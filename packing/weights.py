@@ -125,10 +125,7 @@ def read_weights(
 
 
 def save_weights(
-    path: str | os.PathLike[str],
-    W: Float,
-    b: Float | None = None,
-    importance: Float | None = None,
+    path: str | os.PathLike[str], W: Float, b: Float | None = None, importance: Float | None = None
 ) -> None:
     """Write W (d, n), b (n,) and importance (n,) to an npz file, whole or not at all.
 

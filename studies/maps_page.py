@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from packing.cli.output import render
+from packing.formats import render
 from validate.markup import embedded, table
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from packing import cache
-from packing.cli.output import render
 from packing.errors import BadInput
+from packing.formats import render
 from packing.plotting import GREY, PALETTE, check_path, new_figure, save
 from packing.types import Float
 from studies.ledger_parts import Book, Case, Finding, Part

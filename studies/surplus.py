@@ -28,8 +28,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from packing.cli.output import render
 from packing.errors import BadInput
+from packing.formats import render
 from packing.plotting import GREY, PALETTE, check_path, new_figure, save
 from packing.types import Float
 from studies.ledger_parts import ALPHA, Book, Case, Finding, Part, kept, least, most, near, shown

@@ -23,12 +23,16 @@ import shapes
 from asking import answered, refused, run
 from schemas import ARRANGEMENTS, NO_CODE, SCHEMAS
 
+from packing.bounds import bounds
 from packing.catalogue import entry
 from packing.cli.app import TABLES
 from packing.errors import NotReached
-from packing.evaluation import evaluate
+from packing.evaluation import code_table, evaluate
+from packing.plotting import new_figure
 from packing.proofs.certificates import Certificate
+from packing.recognition import identify
 from packing.results import Evidence
+from packing.search import search
 from packing.search.code import make_code, upright_lines
 from packing.weights import read_weights, save_weights
 
@@ -524,6 +528,46 @@ def test_another_room_may_add_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         r"\n  losses +Expected loss of the weights in a file\.", run("table --help").stdout
     )
     assert "Missing" in refused("table losses")  # it was imported and ran
+
+
+# Results: the library says what the commands print.
+
+
+def without_time(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != "seconds"}
+
+
+def test_a_code_is_what_the_command_prints() -> None:
+    found = evaluate(search(6, 3, "coulomb", seconds=20.0))
+    shown = answered("code -n 6 -d 3 --criterion coulomb --seconds 20")
+    assert without_time(found.to_dict()) == without_time(shown)
+    code = without_time(found.code.to_dict())
+    assert code.keys() < shown.keys()
+    assert all(shown[key] == code[key] for key in code.keys() - {"status", "advice"})
+    assert repr(found).startswith("<Evaluation arrangement: 3 digon (octahedron)")
+    assert "array" not in repr(found.code) and "proved" in found._repr_html_()
+
+
+def test_bounds_and_names_are_what_the_commands_print(tmp_path: Path) -> None:
+    assert bounds(12, 3).to_dict() == answered("bounds -n 12 -d 3")
+    assert bounds(None, 8, "1/2").to_dict() == answered("bounds -d 8 --cosine 1/2")
+    assert bounds(12, 3)[0].to_dict() == answered("bounds -n 12 -d 3")["bounds"][0]
+    W = shapes.polygon(5)
+    np.savez(tmp_path / "w.npz", W=W)
+    named, shown = identify(W), answered(f"identify {tmp_path}/w.npz")
+    assert named.to_dict() == {key: shown[key] for key in named.to_dict()}
+    assert repr(named).startswith("<Named arrangement: pentagon")
+
+
+def test_a_table_of_codes_is_what_the_command_prints(own_cache: Path) -> None:
+    table = code_table((3, 4), (2, 3))
+    assert table.to_dict() == answered("table arrangements -n 3,4 -d 2,3", schema=ARRANGEMENTS)
+
+
+def test_a_code_is_drawn_into_the_axes_given() -> None:
+    axes = new_figure(4.0, 4.0).subplots()
+    assert search(4, 3).plot(axes) is axes and axes.patches
+    assert entry("24-cell").plot().get_title().startswith("12-fold projection")
 
 
 # Bad input: one clear line, exit code 2, nothing written, nothing computed.

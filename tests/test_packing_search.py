@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from packing.errors import BadInput, NotReached
-from packing.search import Code, search
+from packing.search import Code, make_criterion, search
 from packing.search.code import make_code, riesz_energy
-from packing.search.multistart import Clock, Known, Tally, run
+from packing.search.multistart import Clock, Known, Tally, Team, run
 from packing.search.spherical_codes import (
     MinMax,
     Pairs,
@@ -531,3 +531,24 @@ def test_the_table_of_best_known_codes() -> None:
     known = dict(table())
     for n in (16, 30, 34):
         assert quick(n, 3).value == pytest.approx(known[n], abs=1e-11)
+
+
+# Workers.
+
+
+class Soon(Clock):
+    """A clock that is up as soon as a worker looks at it."""
+
+    @property
+    def up(self) -> bool:
+        return False
+
+    @property
+    def left(self) -> float:
+        return 1e-9
+
+
+def test_a_worker_that_is_out_of_time_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    with Team(make_criterion("angle", 24, 4), 1) as team:
+        assert team.submit(0, 0, None, Soon(0.0)).result() is None
+    assert capfd.readouterr().err == ""

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packing.cli.output import FORMATS, render
 from packing.errors import BadInput
+from packing.formats import FORMATS, render
 
 COLUMNS = ["n", "max_cosine", "name"]
 ROWS = [

@@ -22,9 +22,9 @@ from typing import Any
 from markupsafe import Markup
 
 from packing.cli.app import plain
-from packing.cli.output import render
 from packing.errors import BadInput
 from packing.files import replacing
+from packing.formats import render
 from studies.maps_page import cells_csv, pictures, section, stem
 from validate import markup, predict
 from validate import plotting as draw

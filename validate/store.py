@@ -602,8 +602,8 @@ class Store(Database):
         BadInput
             If the file cannot be written.
         """
-        from packing.cli.output import render
         from packing.files import check_target, write_text
+        from packing.formats import render
 
         target = check_target(path, "export", (".csv", ".json"))
         models = self.load()

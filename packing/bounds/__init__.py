@@ -7,9 +7,9 @@ gives a certificate that can be checked again in exact arithmetic.
 
 from __future__ import annotations
 
-from packing.bounds.bound import Bound
+from packing.bounds.bound import Bound, Delsarte
 from packing.bounds.collect import Bounds, Gap, best, bounds, gap, lines, points
-from packing.bounds.linear_programming import Delsarte, delsarte, delsarte_cosine, skipped
+from packing.bounds.linear_programming import delsarte, delsarte_cosine, skipped
 
 __all__ = [
     "Bound",

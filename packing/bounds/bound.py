@@ -7,21 +7,80 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from flint import arb
 
+from packing.algebra.zonal import combine, nowhere_positive
 from packing.errors import BadInput
 from packing.results import Evidence, Result, shown
-
-if TYPE_CHECKING:
-    from packing.bounds.linear_programming import Delsarte
 
 Quantity = Literal["max_cosine", "coherence", "points", "lines", "energy"]
 Number: TypeAlias = Fraction | float | int | str
 
 BITS = 160
 """Working precision of the closed forms, which are evaluated in ball arithmetic."""
+
+
+@dataclass(frozen=True)
+class Delsarte:
+    """A proof that at most ``points`` points (or lines) of R^d keep a cosine.
+
+    Parameters
+    ----------
+    d : int
+    high : Fraction
+        Points: all cosines between two of them are at most this. Lines: all squared cosines are.
+    lines : bool
+    multipliers : tuple of Fraction
+        a_1, a_2, ...: multipliers of the polynomials of `packing.algebra.zonal`, none negative.
+    bound : Fraction
+        1 + sum of the multipliers.
+    route : {"Levenshtein", "linear programme"}
+        Where the multipliers came from; the proof does not depend on it.
+    """
+
+    d: int
+    high: Fraction
+    lines: bool
+    multipliers: tuple[Fraction, ...]
+    bound: Fraction
+    route: str
+
+    @property
+    def points(self) -> int:
+        """The largest number that the bound allows."""
+        return math.floor(self.bound)
+
+    @property
+    def cosine(self) -> float:
+        """The largest |cosine| or cosine the proof covers, rounded down."""
+        if not self.lines:
+            return down_fraction(self.high)
+        return down_root(self.high)
+
+    @property
+    def degree(self) -> int:
+        """Degree of the polynomial in the cosine."""
+        return len(self.multipliers) * (2 if self.lines else 1)
+
+    def verify(self) -> bool:
+        """Check the whole proof again in exact rational arithmetic; False if any part fails."""
+        low = Fraction(0 if self.lines else -1)
+        return (
+            self.d >= 2
+            and low <= self.high < 1
+            and all(a >= 0 for a in self.multipliers)
+            and self.bound == 1 + sum(self.multipliers)
+            and nowhere_positive(combine(self.multipliers, self.d, self.lines), low, self.high)
+        )
+
+
+def down_root(square: Fraction) -> float:
+    """The square root of a fraction, rounded down to a float."""
+    scaled = (square.numerator << 200) // square.denominator
+    return down_fraction(Fraction(math.isqrt(scaled), 1 << 100))
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,8 +227,6 @@ def _irrational_above(text: str) -> Fraction | None:
 
 def down(x: Any) -> float:
     """The largest float below everything in the ball x, to within one ulp."""
-    from flint import arb
-
     low = arb(x).lower()
     value = float(low)
     return value if arb(value) <= low else math.nextafter(value, -math.inf)
@@ -177,8 +234,6 @@ def down(x: Any) -> float:
 
 def up(x: Any) -> float:
     """The smallest float above everything in the ball x, to within one ulp."""
-    from flint import arb
-
     return -down(-arb(x))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from packing.bounds import linear_programming
 from packing.bounds.bound import (
     Bound,
+    Delsarte,
     Number,
     Quantity,
     cosine_above,
@@ -247,9 +248,7 @@ def lines(d: int, cosine: Number) -> tuple[Bound, ...]:
     return tuple(sorted((b for b in found if b is not None), key=lambda b: b.value))
 
 
-def _counted(
-    name: str, quantity: Literal["points", "lines"], proof: linear_programming.Delsarte
-) -> Bound:
+def _counted(name: str, quantity: Literal["points", "lines"], proof: Delsarte) -> Bound:
     return Bound(
         name,
         quantity,
@@ -287,12 +286,7 @@ class Gap:
 
 
 def gap(
-    value: Number,
-    n: int,
-    d: int,
-    *,
-    quantity: Quantity = "max_cosine",
-    error: float = 1e-10,
+    value: Number, n: int, d: int, *, quantity: Quantity = "max_cosine", error: float = 1e-10
 ) -> Gap:
     """Compare what an arrangement reaches with the best bound.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from packing.bounds.bound import BITS, Bound, down, up_fraction
-from packing.bounds.linear_programming import down_root
+from flint import arb, ctx, fmpq
+
+from packing.bounds.bound import BITS, Bound, down, down_root, up_fraction
 from packing.bounds.spherical_codes import boroczky, fejes_toth, levenshtein_bound
 
 CONWAY = "Conway, Hardin, Sloane, Experiment. Math. 5 (1996) 139-159"
@@ -99,8 +100,6 @@ def polygon_lines(n: int, d: int) -> Bound | None:
     """d = 2: the n gaps between neighbouring lines sum to pi."""
     if d != 2 or n < 2:
         return None
-    from flint import arb, ctx, fmpq
-
     short = {2: "0", 3: "1/2"}
     with ctx.workprec(BITS):
         value = down(arb.cos_pi_fmpq(fmpq(1, n)))
@@ -126,11 +125,7 @@ def welch(n: int, d: int) -> Bound | None:
     if (d, n) in EQUIANGULAR:
         named = f"equiangular tight frame of {n} vectors ({FRAMES})"
     return _coherence(
-        "Welch",
-        square,
-        holds,
-        "Welch, IEEE Trans. Inform. Theory 20 (1974) 397-399",
-        named,
+        "Welch", square, holds, "Welch, IEEE Trans. Inform. Theory 20 (1974) 397-399", named
     )
 
 
@@ -143,8 +138,6 @@ def high_welch(n: int, d: int) -> Bound | None:
     """
     if n < 2 or d < 2:
         return None
-    from flint import arb, ctx, fmpq
-
     best, order, mean = 0.0, 0, Fraction(1, d)
     with ctx.workprec(BITS):
         for k in range(2, ORDERS + 1):

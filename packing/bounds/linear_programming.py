@@ -17,9 +17,16 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import linprog
 
-from packing.algebra.zonal import combine, nowhere_positive
 from packing.bounds import spherical_codes
-from packing.bounds.bound import Bound, Number, cosine_above, down_fraction, square_above, whole
+from packing.bounds.bound import (
+    Bound,
+    Delsarte,
+    Number,
+    cosine_above,
+    down_root,
+    square_above,
+    whole,
+)
 from packing.bounds.spherical_codes import design_size
 from packing.errors import BadInput, NotReached
 from packing.types import Float
@@ -33,66 +40,6 @@ PROGRAM_POINTS = 1e6
 
 LARGEST_DIMENSION = 100
 """... and above this dimension, where the polynomials' scales differ by more than 16 digits."""
-
-
-@dataclass(frozen=True)
-class Delsarte:
-    """A proof that at most ``points`` points (or lines) of R^d keep a cosine.
-
-    Parameters
-    ----------
-    d : int
-    high : Fraction
-        Points: all cosines between two of them are at most this. Lines: all squared cosines are.
-    lines : bool
-    multipliers : tuple of Fraction
-        a_1, a_2, ...: multipliers of the zonal polynomials (`exact.zonal`), none negative.
-    bound : Fraction
-        1 + sum of the multipliers.
-    route : {"Levenshtein", "linear programme"}
-        Where the multipliers came from; the proof does not depend on it.
-    """
-
-    d: int
-    high: Fraction
-    lines: bool
-    multipliers: tuple[Fraction, ...]
-    bound: Fraction
-    route: str
-
-    @property
-    def points(self) -> int:
-        """The largest number that the bound allows."""
-        return math.floor(self.bound)
-
-    @property
-    def cosine(self) -> float:
-        """The largest |cosine| or cosine the proof covers, rounded down."""
-        if not self.lines:
-            return down_fraction(self.high)
-        return down_root(self.high)
-
-    @property
-    def degree(self) -> int:
-        """Degree of the polynomial in the cosine."""
-        return len(self.multipliers) * (2 if self.lines else 1)
-
-    def verify(self) -> bool:
-        """Check the whole proof again in exact rational arithmetic; False if any part fails."""
-        low = Fraction(0 if self.lines else -1)
-        return (
-            self.d >= 2
-            and low <= self.high < 1
-            and all(a >= 0 for a in self.multipliers)
-            and self.bound == 1 + sum(self.multipliers)
-            and nowhere_positive(combine(self.multipliers, self.d, self.lines), low, self.high)
-        )
-
-
-def down_root(square: Fraction) -> float:
-    """The square root of a fraction, rounded down to a float."""
-    scaled = (square.numerator << 200) // square.denominator
-    return down_fraction(Fraction(math.isqrt(scaled), 1 << 100))
 
 
 def delsarte(d: int, cosine: Number, *, lines: bool = False) -> Delsarte:
@@ -225,8 +172,7 @@ def _from_program(d: int, high: Fraction, lines: bool, degrees: tuple[int, ...])
 #
 # Minimise 1 + sum a_k over a_k >= 0 with sum a_k p_k(x) <= -1 on [low, high], by exchange: solve on
 # some points of the interval (HiGHS), add the points where the solution violates the constraint
-# most,
-# and repeat.
+# most, and repeat.
 
 
 ROUNDS = 12

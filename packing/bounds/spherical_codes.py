@@ -1,10 +1,8 @@
-"""Levenshtein's bounds of every degree: the value exactly, and the polynomial that proves it.
+"""Closed-form bounds on points of R^d: largest cosine, how many, Coulomb energy.
 
-Levenshtein 1979, 1992 (Acta Appl. Math. 29, 1-82). At most L_m(d, s) points of R^d have all cosines
-at most s, for s in an interval I_m; the intervals m = 1, 2, 3, ... follow each other and L is
-continuous and strictly increasing across them. At the ends L takes the values D(d, m) of Delsarte,
-Goethals and Seidel 1977 (least size of a spherical m-design), so the number of points alone says
-which m applies.
+Levenshtein's of every degree, Boroczky's simplex bound in R^4, Rankin's, Fejes Toth's, random
+coding, and the universal bound on the energy. Values are rounded to the safe side after ball or
+exact arithmetic, except that of the energy.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from flint import acb, arb, ctx, fmpq, fmpq_poly
 
 from packing.algebra.balls import fraction, rational
 from packing.algebra.zonal import Polynomial, distinct_roots, expand, zonal
@@ -22,6 +21,15 @@ from packing.bounds.bound import BITS, Bound, down, down_fraction, up, up_fracti
 from packing.errors import BadInput
 from packing.results import Evidence
 from packing.types import Float
+
+# Levenshtein's bounds of every degree: the value exactly, and the polynomial that proves it.
+#
+# Levenshtein 1979, 1992 (Acta Appl. Math. 29, 1-82). At most L_m(d, s) points of R^d have all
+# cosines at most s, for s in an interval I_m; the intervals m = 1, 2, 3, ... follow each other and
+# L is continuous and strictly increasing across them. At the ends L takes the values D(d, m) of
+# Delsarte, Goethals and Seidel 1977 (least size of a spherical m-design), so the number of points
+# alone says which m applies.
+
 
 LARGEST_DEGREE = 300
 """Degrees above are not used: more points than D(d, 300) are answered for D(d, 300) of them, which
@@ -151,8 +159,6 @@ def _exact_form(n: int, d: int, m: int, low: Fraction) -> tuple[Fraction, str | 
 
 def _numerator(n: int, d: int, m: int) -> Polynomial:
     """Numerator of L_m(d, s) - n as a polynomial in s."""
-    from flint import fmpq, fmpq_poly
-
     k = (m + 1) // 2
     P = zonal(d, k + 1)
     one, x = fmpq_poly([1]), fmpq_poly([0, 1])
@@ -207,8 +213,6 @@ def polynomial(d: int, s: Fraction, m: int, lines: bool = False) -> Polynomial:
     Christoffel-Darboux kernel of the polynomials orthogonal for (1 - x) and (1 - x)(x - lowest)
     times the system's weight. Nothing is claimed here: a certificate made of it is verified.
     """
-    from flint import fmpq_poly
-
     k = (m + 1) // 2
     lowest, one = rational(0 if lines else -1), rational(1)
     family = list(zonal(d, k + 2, lines))
@@ -223,8 +227,6 @@ def polynomial(d: int, s: Fraction, m: int, lines: bool = False) -> Polynomial:
 
 def _kernel(family: list[Polynomial], j: int, at: Any) -> Polynomial:
     """(p_(j+1)(x) p_j(a) - p_j(x) p_(j+1)(a)) / (x - a): orthogonal for (x - a) w."""
-    from flint import fmpq_poly
-
     top = family[j + 1] * family[j](at) - family[j] * family[j + 1](at)
     return divmod(top, fmpq_poly([-at, 1]))[0]
 
@@ -243,10 +245,9 @@ def multipliers(d: int, s: Fraction, m: int, lines: bool = False) -> tuple[Fract
 # Coxeter 1963 conjectured it, K. Boroczky proved it (Acta Math. Acad. Sci. Hungar. 32 (1978)
 # 243-261). Caps of angular radius t/2 around the vertices of a regular spherical tetrahedron with
 # edge t cover part of it: each vertex takes the share (3 a - pi) / (4 pi) of its cap, a the
-# dihedral
-# angle. So n points with angle t satisfy n <= 2 pi (3 a - pi) / V, V the tetrahedron's volume. The
-# 600-cell's cells are such tetrahedra: 120 points are met exactly. In R^3 the same idea is Fejes
-# Toth's bound.
+# dihedral angle. So n points with angle t satisfy n <= 2 pi (3 a - pi) / V, V the tetrahedron's
+# volume. The 600-cell's cells are such tetrahedra: 120 points are met exactly. In R^3 the same idea
+# is Fejes Toth's bound.
 
 
 BOROCZKY = "Coxeter 1963; K. Boroczky, Acta Math. Acad. Sci. Hungar. 32 (1978) 243-261"
@@ -258,7 +259,6 @@ def points_at(edge: Any) -> Any:
     cos a = cos t / (1 + 2 cos t); by Schlaefli's formula dV = 3 t da, which gives
     V = 3 integral_0^t u sin u / ((1 + 2 cos u) sqrt((1 + cos u)(1 + 3 cos u))) du.
     """
-    from flint import acb, arb
 
     def slope(u: Any, analytic: bool) -> Any:
         c = u.cos()
@@ -293,8 +293,6 @@ def boroczky(n: int, d: int) -> Bound | None:
     """
     if d != 4 or not 8 <= n <= 10**12:
         return None
-    from flint import arb, ctx
-
     nodes, weights = np.polynomial.legendre.leggauss(40)
     low, high = 1e-6, math.pi / 2  # points_at falls from infinity to 8 on this interval
     while (middle := 0.5 * (low + high)) not in (low, high):
@@ -380,8 +378,6 @@ def polygon(n: int, d: int) -> Bound | None:
     """d = 2: the n gaps between neighbours sum to 2 pi, so the least is at most 2 pi / n."""
     if d != 2 or n < 2:
         return None
-    from flint import arb, ctx, fmpq
-
     short = {2: "-1", 3: "-1/2", 4: "0", 6: "1/2"}
     with ctx.workprec(BITS):
         value = down(arb.cos_pi_fmpq(fmpq(2, n)))
@@ -429,8 +425,6 @@ def fejes_toth(n: int, d: int) -> Bound | None:
     """d = 3: cos >= (cot(w)^2 - 1) / 2 with w = n pi / (6 (n - 2)); met for n = 3, 4, 6, 12."""
     if d != 3 or n < 3:
         return None
-    from flint import arb, ctx, fmpq
-
     sharp = {
         3: ("-1/2", "triangle"),
         4: ("-1/3", "tetrahedron"),
@@ -444,14 +438,7 @@ def fejes_toth(n: int, d: int) -> Bound | None:
         value = down((arb.cos_pi_fmpq(w) / arb.sin_pi_fmpq(w)) ** 2 / 2 - arb(fmpq(1, 2)))
     if exact is not None and "sqrt" not in exact:
         value = down_fraction(Fraction(exact))
-    return _at_least(
-        "Fejes Toth",
-        value,
-        exact,
-        "d = 3, n >= 3",
-        FEJES_TOTH,
-        attained=shape,
-    )
+    return _at_least("Fejes Toth", value, exact, "d = 3, n >= 3", FEJES_TOTH, attained=shape)
 
 
 def sharp_code(n: int, d: int) -> str | None:
@@ -499,7 +486,6 @@ def random_coding(n: int, d: int) -> Bound | None:
     """
     if n < 2 or d < 2:
         return None
-    from flint import arb, ctx
     from scipy.special import betaincinv
 
     with ctx.workprec(BITS):
@@ -529,8 +515,6 @@ def random_coding(n: int, d: int) -> Bound | None:
 
 def random_coding_points(d: int, cosine: Fraction) -> Bound:
     """At least 1 / (fraction of a cap) points have all cosines at most this; d >= 2."""
-    from flint import arb, ctx, fmpq
-
     with ctx.workprec(BITS):
         c = arb(fmpq(cosine.numerator, cosine.denominator))
         a = arb(d - 1) / 2
@@ -566,8 +550,6 @@ def point_counts(d: int, cosine: Fraction) -> tuple[Bound, ...]:
 
 def _by_area(d: int, cosine: Fraction) -> list[Bound]:
     """Gaps of the circle, Fejes Toth's triangles, Boroczky's tetrahedra, solved for n."""
-    from flint import arb, ctx, fmpq
-
     with ctx.workprec(BITS):
         c = arb(fmpq(cosine.numerator, cosine.denominator))
         if d == 2 and cosine > -1:
@@ -595,14 +577,11 @@ def _most(name: str, value: Fraction, holds: str, source: str) -> Bound:
 # A lower bound on the Coulomb energy of n points in R^d: the universal bound.
 #
 # Yudin 1992 for the method; Boyvalenkov, Dragnev, Hardin, Saff, Stoyanova, Constr. Approx. 44
-# (2016)
-# 385-415, for this form. With s the solution of L_m(d, s) = n and m even or odd, quadrature at the
-# roots alpha_i of Levenshtein's polynomial integrates polynomials of degree <= m over the sphere:
-# f_0 = f(1)/n + sum rho_i f(alpha_i). For a potential h whose derivatives are all >= 0 as a
-# function
-# of the cosine, the Hermite interpolant of h at these nodes lies below h and is positive
-# definite, so
-# sum over ordered pairs of h >= n^2 sum rho_i h(alpha_i).
+# (2016) 385-415, for this form. With s the solution of L_m(d, s) = n and m even or odd, quadrature
+# at the roots alpha_i of Levenshtein's polynomial integrates polynomials of degree <= m over the
+# sphere: f_0 = f(1)/n + sum rho_i f(alpha_i). For a potential h whose derivatives are all >= 0 as a
+# function of the cosine, the Hermite interpolant of h at these nodes lies below h and is positive
+# definite, so sum over ordered pairs of h >= n^2 sum rho_i h(alpha_i).
 
 
 LARGEST_LEVEL = 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from packing.catalogue.entry_types import Entry, ExactGram
 from packing.catalogue.exact import Points, from_points, from_table
 from packing.catalogue.lattices import nordstrom_robinson
 from packing.catalogue.polytopes import icosahedron
+from packing.types import Float
 
 SEVEN = Field((1, -3, -9, 3), 1)
 """Q(x), x = 0.21... the cosine of the best seven points."""
@@ -195,76 +196,59 @@ def sixty_four() -> Points:
     return Points(1 - 2 * words[(words[:, :2] == 0).all(axis=1)][:, 2:])
 
 
+def _tammes(
+    n: int,
+    order: int,
+    source: str,
+    build: Callable[[], ExactGram],
+    construction: str,
+    name: str = "",
+    coordinates: Callable[[], Float] | None = None,
+) -> Entry:
+    """The best n points of R^3, and who proved that they are."""
+    best = f"best {n} points"
+    return Entry(
+        name=name or best,
+        d=3,
+        n=n,
+        rows=(),
+        symmetry_order=order,
+        claims=(by.proved("spherical code", source),),
+        construction=construction,
+        build=build,
+        coordinates=coordinates,
+        aliases=(*((best,) if name else ()), f"Tammes {n}"),
+    )
+
+
 @lru_cache(maxsize=1)
 def listing() -> tuple[Entry, ...]:
     """What this module builds."""
-    best_1951 = (by.proved("spherical code", by.SCHUETTE_1951),)
+    touching = (
+        "A pole, three points that touch it, and three that touch each other and two of those."
+    )
+    strips = "Two strips of three touching triangles with common ends, and a pair across the gap."
+    equator = "An equilateral triangle on the equator and a triangular prism turned by half a step."
+    less = "The icosahedron without one vertex."
+    rings = "A pole and three rings of four, the last of which is a square of touching points."
+    poles = "Two opposite points, four around each, and four between."
     return (
-        Entry(
-            name="best 7 points",
-            d=3,
-            n=7,
-            rows=(),
-            symmetry_order=6,
-            claims=best_1951,
-            construction="A pole, three points that touch it, and three that touch each other and "
-            "two of those.",
-            build=seven,
-            aliases=("Tammes 7",),
+        _tammes(7, 6, by.SCHUETTE_1951, seven, touching),
+        _tammes(10, 4, by.DANZER, ten, strips),
+        _tammes(
+            9, 12, by.SCHUETTE_1951, lambda: nine().gram(), equator, "", lambda: nine().floats()
         ),
-        Entry(
-            name="best 10 points",
-            d=3,
-            n=10,
-            rows=(),
-            symmetry_order=4,
-            claims=(by.proved("spherical code", by.DANZER),),
-            construction="Two strips of three touching triangles with common ends, and a pair "
-            "across the gap.",
-            build=ten,
-            aliases=("Tammes 10",),
-        ),
-        from_points(
-            "best 9 points",
-            (9, 3),
-            12,
-            nine,
-            "An equilateral triangle on the equator and a triangular prism turned by half a step.",
-            best_1951,
-            ("Tammes 9",),
-        ),
-        from_points(
-            "icosahedron less a vertex",
-            (11, 3),
+        _tammes(
+            11,
             10,
-            eleven,
-            "The icosahedron without one vertex.",
-            (by.proved("spherical code", by.DANZER),),
-            ("best 11 points", "Tammes 11"),
+            by.DANZER,
+            lambda: eleven().gram(),
+            less,
+            "icosahedron less a vertex",
+            lambda: eleven().floats(),
         ),
-        Entry(
-            name="best 13 points",
-            d=3,
-            n=13,
-            rows=(),
-            symmetry_order=8,
-            claims=(by.proved("spherical code", by.THIRTEEN),),
-            construction="A pole and three rings of four, the last of which is a square of "
-            "touching points.",
-            build=thirteen,
-            aliases=("Tammes 13",),
-        ),
-        Entry(
-            name="best 14 points",
-            d=3,
-            n=14,
-            rows=(),
-            symmetry_order=8,
-            claims=(by.proved("spherical code", by.MUSIN_TARASOV),),
-            construction="Two opposite points, four around each, and four between.",
-            build=fourteen,
-            aliases=("Tammes 14",),
-        ),
+        _tammes(13, 8, by.THIRTEEN, thirteen, rings),
+        _tammes(14, 8, by.MUSIN_TARASOV, fourteen, poles),
         from_points(
             "Nordstrom-Robinson 64-code",
             (64, 14),

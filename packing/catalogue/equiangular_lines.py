@@ -1,4 +1,4 @@
-"""Signs between equiangular lines: Seidel matrices of regular two-graphs.
+"""Equiangular lines: their signs, which are Seidel matrices of regular two-graphs, and their codes.
 
 A Seidel matrix S is symmetric, 0 on the diagonal, +-1 elsewhere. Unit vectors along n lines with
 one angle between any two of them have the Gram matrix I + mu S, and span as few dimensions as the
@@ -196,10 +196,7 @@ def _families() -> dict[tuple[int, int], TwoGraph]:
 # R^d can have (Welch 1974). `equiangular` gives one vector on each line, `doubled` both.
 
 
-ABSENT = {
-    (19, 76): "Azarija and Marc 2018, Yu 2015",
-    (20, 96): "Azarija and Marc 2020, Yu 2015",
-}
+ABSENT = {(19, 76): "Azarija and Marc 2018, Yu 2015", (20, 96): "Azarija and Marc 2020, Yu 2015"}
 """Lines that satisfy every condition here and are known not to exist, and who proved that."""
 
 LISTED = (

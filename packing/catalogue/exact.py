@@ -1,4 +1,8 @@
-"""Exact Gram matrices from whole coordinates, from numbers of a field and from circulants."""
+"""Exact Gram matrices from coordinates, from numbers of a field and from circulants.
+
+And what the catalogue makes entries of: names and whole coordinates of the simplest families, rows
+of cosines, also those of spherical designs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of strongly regular graphs: what they must satisfy and what follows from them.
+"""Strongly regular graphs: parameters, constructions, and the spherical codes of their eigenspaces.
 
 A graph is strongly regular, srg(v, k, l, m), when it has v vertices of degree k, adjacent ones with
 l common neighbours and others with m. Facts from Brouwer and Van Maldeghem, Strongly Regular Graphs
@@ -220,9 +220,8 @@ def factorial(n: int) -> int | None:
 
 # Adjacency matrices of strongly regular graphs, each built from its definition.
 #
-# All return symmetric (v, v) arrays of zeros and ones. Nothing here is trusted: `verified`
-# checks the
-# defining identity in exact arithmetic before a graph is used.
+# All return symmetric (v, v) arrays of zeros and ones. Nothing here is trusted: `verified` checks
+# the defining identity in exact arithmetic before a graph is used.
 
 
 def is_regular(A: Int, graph: Parameters) -> bool:

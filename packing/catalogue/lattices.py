@@ -1,4 +1,4 @@
-"""Exceptional root systems, the codes around them, and the regular polytopes of R^4.
+"""Exceptional root systems, the Golay code, Kerdock sets, the Leech lattice and their codes.
 
 E8 is written in whole coordinates (twice the usual ones), E7 and E6 are the roots of E8 orthogonal
 to one root and to two roots at 120 degrees, the 56 and the 27 are what one sees from a root of E8
@@ -163,11 +163,7 @@ def root_codes() -> tuple[Entry, ...]:
             2903040,
             code_56,
             "The neighbours of a root of E8, seen from it.",
-            (
-                by.UNIVERSAL,
-                by.proved("lines", by.WELCH),
-                by.proved("equiangular lines", by.GERZON),
-            ),
+            (by.UNIVERSAL, by.proved("lines", by.WELCH), by.proved("equiangular lines", by.GERZON)),
             ("3_21", "Gosset 56-code"),
         ),
         whole_entry(
@@ -197,8 +193,8 @@ def root_codes() -> tuple[Entry, ...]:
 # The extended binary Golay code and the Steiner systems in it.
 #
 # Positions 0 ... 22 are the integers modulo 23, position 23 is infinity. Construction: the
-# quadratic
-# residue code (Conway and Sloane, Sphere Packings, Lattices and Groups, chapters 3 and 11).
+# quadratic residue code (Conway and Sloane, Sphere Packings, Lattices and Groups, chapters 3 and
+# 11).
 
 
 @lru_cache(maxsize=1)
@@ -256,9 +252,8 @@ def _independent(rows: list[Int]) -> list[Int]:
 # Nine mutually unbiased bases of R^16, from the Nordstrom-Robinson code.
 #
 # 288 vectors: the coordinate axes, and the 256 words of the code with signs for zeros and ones,
-# which
-# fall into eight bases more. Such Kerdock sets reach the orthoplex bound for lines (Calderbank,
-# Cameron, Kantor and Seidel, Proc. London Math. Soc. 75 (1997) 436-480).
+# which fall into eight bases more. Such Kerdock sets reach the orthoplex bound for lines
+# (Calderbank, Cameron, Kantor and Seidel, Proc. London Math. Soc. 75 (1997) 436-480).
 
 
 def nordstrom_robinson() -> Int:
@@ -322,9 +317,8 @@ def basis_codes() -> tuple[Entry, ...]:
 #
 # Coordinates are whole numbers, in units where minimal vectors have squared length 32 (Conway and
 # Sloane, Sphere Packings, Lattices and Groups, chapter 10). Every other code here consists of the
-# minimal vectors with given inner products with a few fixed lattice vectors, seen from those:
-# all its
-# inner products are rational numbers, computed exactly.
+# minimal vectors with given inner products with a few fixed lattice vectors, seen from those: all
+# its inner products are rational numbers, computed exactly.
 
 
 Short = NDArray[np.int8]

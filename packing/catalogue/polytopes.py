@@ -1,16 +1,17 @@
-"""Families with one whole parameter: polygons, simplices, cubes, demicubes, roots A, B and D.
+"""Polytopes: families with one whole parameter, uniform polytopes by reflections, solids.
 
-Rows come from counting, Gram matrices from whole coordinates; tests make the two meet. Small
-members with a name of their own (the 3-simplex is the tetrahedron) are made where they belong and
-found here under both names.
+Families are polygons, simplices, cubes, demicubes and the roots A, B and D. Rows come from
+counting, Gram matrices from whole coordinates; tests make the two meet. Small members with a name
+of their own (the 3-simplex is the tetrahedron) are made where they belong and found here under both
+names.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from math import comb, factorial
@@ -67,18 +68,18 @@ class Family:
         p -> (n, d); n grows with p.
     make : callable
         p -> Entry.
+    others : mapping of int to str
+        Names of small members that have another home.
     rigid : bool
         True if no member splits into orthogonal blocks.
-    others : dict
-        Names of small members that have another home.
     """
 
     pattern: str
     first: int
     size: Callable[[int], tuple[int, int]]
     make: Callable[[int], Entry]
-    rigid: bool
-    others: dict[int, str]
+    others: Mapping[int, str] = field(default_factory=dict)
+    rigid: bool = True
 
 
 # --- entries ------------------------------------------------------------------------------------
@@ -254,62 +255,31 @@ def _doubled_simplex(d: int) -> Entry:
     )
 
 
-SIMPLICES = Family("{}-simplex", 1, lambda d: (d + 1, d), _simplex, True, {})
-POLYGON = Family("{}-gon", 5, lambda k: (k, 2), _polygon, True, {3: "triangle", 4: "square"})
+POLYGON = Family("{}-gon", 5, lambda k: (k, 2), _polygon, {3: "triangle", 4: "square"})
+DEMICUBES = {3: "tetrahedron", 4: "16-cell"}
+ROOTS_A = {1: "digon", 2: "hexagon", 3: "cuboctahedron"}
+ROOTS_D = {2: "square", 3: "cuboctahedron", 4: "24-cell"}
+RECTIFIED = {2: "triangle", 3: "octahedron"}
+BIRECTIFIED = {3: "tetrahedron", 4: "Petersen code"}
+DOUBLED = {1: "digon", 2: "hexagon", 3: "cube"}
 FAMILIES = (
     POLYGON,
-    SIMPLICES,
-    Family("{}-cross-polytope", 2, lambda d: (2 * d, d), _cross_polytope, False, {1: "digon"}),
-    Family("{}-cube", 3, lambda d: (2**d, d), _cube, True, {1: "digon", 2: "square"}),
-    Family(
-        "{}-demicube",
-        5,
-        lambda d: (2 ** (d - 1), d),
-        _demicube,
-        True,
-        {3: "tetrahedron", 4: "16-cell"},
-    ),
-    Family(
-        "D{} roots",
-        5,
-        lambda d: (2 * d * (d - 1), d),
-        _roots_D,
-        True,
-        {2: "square", 3: "cuboctahedron", 4: "24-cell"},
-    ),
-    Family(
-        "rectified {}-simplex",
-        4,
-        lambda d: (comb(d + 1, 2), d),
-        _rectified_simplex,
-        True,
-        {2: "triangle", 3: "octahedron"},
-    ),
+    Family("{}-simplex", 1, lambda d: (d + 1, d), _simplex),
+    Family("{}-cross-polytope", 2, lambda d: (2 * d, d), _cross_polytope, {1: "digon"}, False),
+    Family("{}-cube", 3, lambda d: (2**d, d), _cube, {1: "digon", 2: "square"}),
+    Family("{}-demicube", 5, lambda d: (2 ** (d - 1), d), _demicube, DEMICUBES),
+    Family("D{} roots", 5, lambda d: (2 * d * (d - 1), d), _roots_D, ROOTS_D),
+    Family("rectified {}-simplex", 4, lambda d: (comb(d + 1, 2), d), _rectified_simplex, RECTIFIED),
     Family(
         "birectified {}-simplex",
         5,
         lambda d: (comb(d + 1, 3), d),
         _birectified_simplex,
-        True,
-        {3: "tetrahedron", 4: "Petersen code"},
+        BIRECTIFIED,
     ),
-    Family(
-        "doubled {}-simplex",
-        4,
-        lambda d: (2 * d + 2, d),
-        _doubled_simplex,
-        True,
-        {1: "digon", 2: "hexagon", 3: "cube"},
-    ),
-    Family(
-        "A{} roots",
-        4,
-        lambda d: (d * (d + 1), d),
-        _roots_A,
-        True,
-        {1: "digon", 2: "hexagon", 3: "cuboctahedron"},
-    ),
-    Family("B{} roots", 3, lambda d: (2 * d * d, d), _roots_B, True, {1: "digon", 2: "octagon"}),
+    Family("doubled {}-simplex", 4, lambda d: (2 * d + 2, d), _doubled_simplex, DOUBLED),
+    Family("A{} roots", 4, lambda d: (d * (d + 1), d), _roots_A, ROOTS_A),
+    Family("B{} roots", 3, lambda d: (2 * d * d, d), _roots_B, {1: "digon", 2: "octagon"}),
 )
 
 

@@ -27,11 +27,14 @@ import click
 from packing import __version__
 from packing.errors import BadInput, NotReached
 from packing.files import remove_unfinished
-from packing.results import Result, Table
+from packing.formats import console as console
+from packing.formats import facts as facts
+from packing.formats import grid as grid
+from packing.results import Result
 from packing.results import plain as plain
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 DISTRIBUTION = "feature-packing"
 OK, DISAGREED, BAD_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -73,14 +76,9 @@ def show(
     def tables(_: dict[str, Any]) -> Iterator[RenderableType]:
         yield facts([*result._facts(), *said])
         for table in result._tables():
-            yield table_of(table)
+            yield grid(table.title, table.columns, table.shown(), table.words)
 
     emit({**result.to_dict(), **(asked or {})}, as_json, tables)
-
-
-def table_of(table: Table) -> RenderableType:
-    """A table as `grid` draws it."""
-    return grid(table.title, table.columns, table.shown(), words=table.words)
 
 
 def emit(
@@ -137,54 +135,6 @@ def silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def console(file: Any) -> Console:
-    """A rich console that colours on terminals only, and honours NO_COLOR."""
-    from rich.console import Console
-
-    terminal = bool(getattr(file, "isatty", lambda: False)())
-    coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Console(
-        file=file,
-        force_terminal=terminal,
-        color_system="auto" if coloured else None,
-        width=None if terminal or os.environ.get("COLUMNS") else 100,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-
-
-def facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
-    """Name and value, one pair a line."""
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        table.add_row(name, value)
-    return table
-
-
-def grid(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str] = ()
-) -> RenderableType:
-    """A table with a header; columns hold numbers (right-aligned) unless named in ``words``."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        justify: Any = "left" if name in words else "right"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in words)
-    for row in rows:
-        table.add_row(*row)
-    # A title of the table itself would be folded to the table's width.
-    return Group(Text(""), Text(title, style="bold"), table)
-
-
 def number(value: float | None, digits: int = 10) -> str:
     """A number for people; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}g}"
@@ -229,61 +179,60 @@ def progress_bar(title: str) -> Iterator[Callable[..., None] | None]:
 # Input: types of options that answer in the project's own words.
 
 
-class Whole(click.ParamType):  # type: ignore[type-arg]
+class OwnWords(click.ParamType):  # type: ignore[type-arg]
+    """A type of option: `read` raises ValueError for what ``refusal`` then says in one line."""
+
+    refusal: str
+
+    def read(self, value: Any) -> Any:
+        """The value, from the text given or from the default."""
+        raise NotImplementedError
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        called = "value" if param is None else max(param.opts, key=len).lstrip("-")
+        try:
+            return self.read(value)
+        except (TypeError, ValueError) as error:
+            refusal = str(error) if isinstance(error, BadInput) else self.refusal
+            raise BadInput(f"{called} = {value!r} {refusal}") from None
+
+
+class Whole(OwnWords):
     """A whole number of at least ``least``."""
 
     name = "whole number"
 
     def __init__(self, least: int = 1) -> None:
         self.least = least
+        kind = "a positive whole number" if least == 1 else "a whole number >= 0"
+        self.refusal = f"is not {kind}: give {least}, {least + 1}, {least + 2}, ..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            whole = int(value)
-        except (TypeError, ValueError):
-            whole = self.least - 1
-        if whole < self.least:
-            kind = "a positive whole number" if self.least == 1 else "a whole number >= 0"
-            first = ", ".join(str(self.least + i) for i in range(3))
-            raise BadInput(f"{_called(param)} = {value!r} is not {kind}: give {first}, ...")
-        return whole
+    def read(self, value: Any) -> int:
+        if int(value) < self.least:
+            raise ValueError
+        return int(value)
 
 
-class Numbers(click.ParamType):  # type: ignore[type-arg]
+class Numbers(OwnWords):
     """One number, or several with commas between them; a tuple of floats."""
 
     name = "numbers"
+    refusal = "is not numeric: give a number, or several with commas between them as in 0.1,0.2"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            raise BadInput(
-                f"{_called(param)} = {value!r} is not numeric: "
-                "give a number, or several with commas between them as in 0.1,0.2"
-            ) from None
+    def read(self, value: Any) -> tuple[float, ...]:
+        return tuple(float(part) for part in str(value).split(","))
 
 
-class Number(click.ParamType):  # type: ignore[type-arg]
+class Number(OwnWords):
     """One number."""
 
     name = "number"
+    refusal = "is not a number: give one"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise BadInput(f"{_called(param)} = {value!r} is not a number: give one") from None
-
-
-def _called(param: click.Parameter | None) -> str:
-    return "value" if param is None else max(param.opts, key=len).lstrip("-")
+    def read(self, value: Any) -> float:
+        return float(value)
 
 
 def options(*declared: Callable[[F], F]) -> Callable[[F], F]:

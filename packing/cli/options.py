@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from packing.cli.app import Number, Whole, options
+from packing.cli.app import Number, OwnWords, Whole, options
 from packing.errors import BadInput
 from packing.files import check_target
 
@@ -21,30 +21,24 @@ CRITERIA = ("angle", "coulomb", "riesz", "lines")
 MOST_VALUES = 10_000  # of -n and -d in a table; a longer list is a slip of the finger
 
 
-class Wholes(click.ParamType):  # type: ignore[type-arg]
+class Wholes(OwnWords):
     """Positive whole numbers: a list with commas, ranges with a dash; a sorted tuple of int."""
 
     name = "whole numbers"
+    refusal = (
+        "is no list of positive whole numbers: "
+        "give numbers and ranges with commas between them, as in 4-10 or 4,6,8"
+    )
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        called = "value" if param is None else max(param.opts, key=len).lstrip("-")
+    def read(self, value: Any) -> tuple[int, ...]:
         found: set[int] = set()
         for part in str(value).split(","):
             match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
             low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
             if not 1 <= low <= high:
-                raise BadInput(
-                    f"{called} = {value!r} is no list of positive whole numbers: "
-                    "give numbers and ranges with commas between them, as in 4-10 or 4,6,8"
-                )
+                raise ValueError
             if len(found) + high - low >= MOST_VALUES:
-                raise BadInput(
-                    f"{called} = {value!r} asks for more than {MOST_VALUES} values: give fewer"
-                )
+                raise BadInput(f"asks for more than {MOST_VALUES} values: give fewer")
             found.update(range(low, high + 1))
         return tuple(sorted(found))
 

@@ -11,17 +11,7 @@ from typing import Any
 
 import click
 
-from packing.cli.app import (
-    NOT_REACHED,
-    OK,
-    TABLES,
-    Door,
-    Number,
-    Verb,
-    note,
-    options,
-    progress_bar,
-)
+from packing.cli.app import NOT_REACHED, OK, TABLES, Door, Number, Verb, note, options, progress_bar
 from packing.cli.options import (
     MOST_VALUES,
     SEARCH,
@@ -56,7 +46,7 @@ class Kinds(Verb, Door):
     cls=Kinds,
     commands_at=TABLES,
     noun="table",
-    verb="packing.cli.output:render",
+    verb="packing.formats:render",
     help="Tables: text, Markdown, CSV, JSON, LaTeX.",
     examples="""
         packing table arrangements -n 4-12 -d 3
@@ -147,7 +137,7 @@ def arrangements_command(
 
 def table_target(format_: str | None, as_json: bool, out: str | None) -> tuple[str, Path | None]:
     """The format of a table and the file it goes to, checked before any work."""
-    from packing.cli.output import FORMATS, check_format
+    from packing.formats import FORMATS, check_format
 
     if as_json and format_ not in (None, "json"):
         raise BadInput(f"--json and --format {format_} are both given: keep one of them")
@@ -178,7 +168,7 @@ def print_table(
 ) -> None:
     """Print a table, or write it to a file, whole or not at all."""
     from packing.cli.app import write_out
-    from packing.cli.output import render
+    from packing.formats import render
 
     text = render(columns, rows, format_, title, digits)
     if target is None:

@@ -260,18 +260,20 @@ def serial(
 
 # Worker processes for the driver: optional, and invisible in the answer.
 #
-# Plain subprocesses of ``python -m packing.search.workers``: unlike multiprocessing they never
-# import
-# the caller's main module again, so a script without a ``__main__`` guard may call `search`.
-# Jobs and
-# answers are a line of JSON followed by raw float64 numbers; nothing is pickled. A worker whose
-# parent is gone reads the end of its input and leaves at once.
+# Plain subprocesses that call `main`: unlike multiprocessing they never import the caller's main
+# module again, so a script without a ``__main__`` guard may call `search`. Jobs and answers are a
+# line of JSON followed by raw float64 numbers; nothing is pickled. A worker whose parent is gone
+# reads the end of its input and leaves at once.
 
 
 ALONE = 1.0
 """Seconds before a second process is worth its start."""
 
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+_WORKER = "import sys; from packing.search.multistart import main; main(sys.argv[1:])"
+"""Not ``python -m``: that would make this module twice, and an OutOfTime of one is none of the
+other."""
 
 
 def cores() -> int:
@@ -322,7 +324,7 @@ class Team:
         self.idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "packing.search.multistart", *words],
+                [sys.executable, "-c", _WORKER, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
@@ -407,7 +409,3 @@ def main(words: list[str]) -> None:
             _send(sys.stdout.buffer, {"value": value}, X)
         except Exception as error:
             _send(sys.stdout.buffer, {"error": f"{type(error).__name__}: {error}"}, None)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Points on the unit sphere that repel each other: energy, gradient, Hessian, and what they say.
+"""Points on the unit sphere that repel each other: energy, derivatives, the least of it.
 
 The energy of unit rows X (n, d) is the sum over pairs of 1/r^s, r the distance, or of -log r for
 s = 0. Distances come from differences of coordinates, never from 1 - cosine, so close pairs keep
@@ -270,12 +270,10 @@ def closest(X: Float) -> float:
 # Least energy: n points on the sphere in R^d that repel each other by 1/r^s, or by -log r.
 #
 # s = 1 is Coulomb's law (Thomson's problem in d = 3), s = 0 the logarithm. One attempt draws a
-# start
-# or changes an arrangement found before, descends by L-BFGS, and ends with Newton's method along
-# the
-# sphere, where the Hessian also tells a minimum from a saddle. What comes out is a local minimum
-# known to all digits; that it is the least of all is never proved by the search.
-# Points are rows here: X is (n, d).
+# start or changes an arrangement found before, descends by L-BFGS, and ends with Newton's method
+# along the sphere, where the Hessian also tells a minimum from a saddle. What comes out is a local
+# minimum known to all digits; that it is the least of all is never proved by the search. Points are
+# rows here: X is (n, d).
 
 
 LARGEST_S = 100.0

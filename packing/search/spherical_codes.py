@@ -1,4 +1,9 @@
-"""Codes that are known in closed form together with a proof: answered without a search."""
+"""Largest minimum angle and least coherence: closed forms, contacts, refinement, the criteria.
+
+What is known in closed form together with a proof is answered without a search. Any other attempt
+descends a smooth stand-in of the largest cosine (`packing.search.starts`), finds the contacts by
+linear programmes, and solves the equations that they make by Newton's method.
+"""
 
 from __future__ import annotations
 
@@ -98,9 +103,8 @@ def simplex(n: int, d: int) -> Float:
 #
 #     sum_j w_ij q_ij P_i x_j = 0,   sum w = 1,   w >= 0,
 #
-# P_i the projection along the sphere at x_i and q = 1, or the sign of the cosine for lines.
-# These are
-# the first-order (Karush-Kuhn-Tucker) conditions of min t, q_ij x_i . x_j <= t: necessary, not
+# P_i the projection along the sphere at x_i and q = 1, or the sign of the cosine for lines. These
+# are the first-order (Karush-Kuhn-Tucker) conditions of min t, q_ij x_i . x_j <= t: necessary, not
 # sufficient. Derived here.
 
 

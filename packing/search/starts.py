@@ -1,4 +1,4 @@
-"""A smooth stand-in for the largest cosine, for many codes at once.
+"""Where attempts begin, and a smooth stand-in for the largest cosine of many codes at once.
 
     F(X) = log sum_{i<j} exp(beta q(x_i . x_j)),   q(c) = c, or c^2 for lines,
 

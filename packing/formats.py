@@ -1,7 +1,7 @@
 """Tables: the same rows as text, Markdown, CSV, JSON or LaTeX.
 
 Text, Markdown and LaTeX are for people and round; CSV and JSON hold every digit, so that a table
-read back gives the same numbers.
+read back gives the same numbers. rich and tabulate are imported when a table is drawn.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from packing.cli.app import console, grid
 from packing.errors import BadInput
 from packing.results import Cell, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "text": (".txt",),
@@ -130,3 +134,54 @@ def _markup(
     if format == "md":
         return f"**{title}**\n\n{table}\n"
     return f"% {title}\n% needs \\usepackage{{booktabs}}\n{table}\n"
+
+
+# What people see on a terminal.
+
+
+def console(file: Any) -> Console:
+    """A rich console that colours on terminals only, and honours NO_COLOR."""
+    from rich.console import Console
+
+    terminal = bool(getattr(file, "isatty", lambda: False)())
+    coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Console(
+        file=file,
+        force_terminal=terminal,
+        color_system="auto" if coloured else None,
+        width=None if terminal or os.environ.get("COLUMNS") else 100,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
+    """Name and value, one pair a line."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value)
+    return table
+
+
+def grid(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str] = ()
+) -> RenderableType:
+    """A table with a header; columns hold numbers (right-aligned) unless named in ``words``."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        justify: Any = "left" if name in words else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in words)
+    for row in rows:
+        table.add_row(*row)
+    # A title of the table itself would be folded to the table's width.
+    return Group(Text(""), Text(title, style="bold"), table)

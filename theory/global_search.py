@@ -19,8 +19,7 @@ from scipy.stats import qmc
 from packing.optimise import descend
 from packing.types import Float, Progress
 from theory.features import Binary, Features, Law, Uniform
-from theory.losses.expected import engine
-from theory.losses.patterns import on_off, pattern_weights
+from theory.losses.expected import engine, on_off, pattern_weights
 
 Real = NDArray[np.floating[Any]]
 

@@ -22,8 +22,9 @@ from schemas import SCHEMAS
 from packing.cli import app as cli
 from packing.cli.app import COMMANDS, table
 from packing.errors import NotReached
-from theory.features import Features
-from theory.objective import Objective
+from packing.results import Result
+from packing.weights import read_weights
+from theory import Features, Objective, loss, optimum
 
 ROOT = Path(__file__).resolve().parent.parent
 CRITICAL = "critical -n 2 -d 1 --S-min 0.2 --starts 16"
@@ -447,6 +448,27 @@ def test_too_little_memory_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(importlib.import_module("theory.optima"), "optimum", greedy)
     assert "7 PiB" in refused("optimal -n 2 -d 1 -S 0.3", code=3)
+
+
+# Results: what a command prints is what the verb returns.
+
+
+def test_a_command_prints_what_its_verb_returns(model: Path, pair: Any) -> None:
+    features = Features.of(3, 0.2)
+    found: list[tuple[str, Result]] = [
+        (f"loss {model} -S 0.2", loss(read_weights(model), features=features)),
+        ("optimal -n 3 -d 2 -S 0.2 --starts 20", optimum(features, 2, starts=20)),
+        (CRITICAL, pair),
+    ]
+    for line, result in found:
+        assert answered(line) == result.to_dict()
+        text = run(line).stdout
+        for name, value in result._facts():
+            assert name in text and value.split()[0] in text
+        assert 20 < len(repr(result)) < 400 and "array" not in repr(result)
+        assert "<table>" in result._repr_html_()
+        assert len(result.to_frame()) == len(result._tables()[0].rows) > 0
+        assert result.plot().get_children()
 
 
 # The cache.

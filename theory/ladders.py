@@ -467,6 +467,27 @@ class Ladder(Result):
         counts = Table("Features represented", ["from S", "to S", "count"], spans)
         return [ladder, counts] if rows else [counts]
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the loss of every branch over that of ignoring all features, and the changes."""
+        from packing.plotting import new_figure
+
+        ax = ax or new_figure(8.0, 5.0).add_subplot()
+        for branch in self.branches:
+            below = branch.S < 1.0  # where nothing varies there is nothing to lose
+            S, loss = branch.S[below], branch.loss[below]
+            nothing = [ignoring_all(self.features.at(s), self.objective) for s in S]
+            ax.plot(S, loss / np.array(nothing), label=branch.name)
+        for rung in self.rungs:
+            ax.axvline(rung.S, color="0.6", lw=0.8, ls="-" if rung.order == "first" else ":")
+        ax.set(xscale="log", xlabel="S, chance that a feature is on", ylabel="loss / ignoring all")
+        ax.legend(fontsize="small")
+        return ax
+
+
+def ignoring_all(features: Features, objective: Objective) -> float:
+    """The least loss of W = 0."""
+    return float(features.importance @ (features.variance if objective.bias else features.second))
+
 
 def ladder(
     features: Features,

@@ -153,6 +153,21 @@ class Optimum(Result):
         rows = list(zip(*columns.values(), strict=True))
         return [Table("Features", list(columns), rows, dict.fromkeys(columns, 6))]
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the columns of W where d <= 2, else their Gram matrix, block by block."""
+        from packing.plotting import draw_gram, draw_vectors, new_figure, vector_colours
+
+        d, n = self.W.shape
+        ax = ax or new_figure(5.0, 5.0).add_subplot()
+        placed = [i for block in self.blocks for i in block.features]
+        colours = vector_colours([block.features for block in self.blocks], n)
+        if d <= 2:
+            draw_vectors(ax, self.W, placed, colours)
+        else:
+            draw_gram(ax, self.W, placed + sorted(set(range(n)) - set(placed)), colours)
+        ax.set_title(self.name)
+        return ax
+
 
 def optimum(
     features: Features,

@@ -127,6 +127,17 @@ class Loss(Result):
         title = "Loss of each feature, importance included"
         return [Table(title, ["feature", "loss"], list(enumerate(self.per_feature.tolist())))]
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the loss of each feature, and what it would cost alone."""
+        from packing.plotting import new_figure
+
+        ax = ax or new_figure(6.0, 4.0).add_subplot()
+        for label, each in (("loss", self.per_feature), ("alone", self.solo)):
+            ax.step(range(self.features.n), each, where="mid", label=label)
+        ax.set(xlabel="feature", ylabel="loss, importance included")
+        ax.legend()
+        return ax
+
 
 def loss(
     W: ArrayLike | Weights,

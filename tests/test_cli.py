@@ -467,8 +467,15 @@ def test_a_command_prints_what_its_verb_returns(model: Path, pair: Any) -> None:
             assert name in text and value.split()[0] in text
         assert 20 < len(repr(result)) < 400 and "array" not in repr(result)
         assert "<table>" in result._repr_html_()
-        assert len(result.to_frame()) == len(result._tables()[0].rows) > 0
         assert result.plot().get_children()
+
+
+def test_results_are_frames(pair: Any) -> None:
+    pytest.importorskip("pandas")
+    found = optimum(Features.of(3, 0.2), 2, starts=20)
+    assert found.to_frame()["loss"].sum() == pytest.approx(found.loss.total, rel=1e-12)
+    assert pair.to_frame()["S"].tolist() == [rung.S for rung in pair.rungs]
+    assert pair.branches[0].to_frame()["loss"].tolist() == pair.branches[0].loss.tolist()
 
 
 # The cache.

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,10 @@ from packing.cli.app import (
 from packing.errors import BadInput, NotReached
 from packing.files import check_target, replacing
 from packing.results import Evidence, Result
+from theory.objective import Objective
 
 if TYPE_CHECKING:
+    from packing.types import Float
     from theory.features import Features
     from theory.ladders import Ladder
     from theory.optima import Optimum
@@ -57,7 +60,7 @@ _S = click.option(
     metavar="S",
     help="Probability that a feature is on, in (0, 1]: one number, or one per feature (0.1,0.2).",
 )
-_model = options(
+_model_options = options(
     click.option(
         "--law",
         default="binary",
@@ -81,6 +84,61 @@ _model = options(
         help="Importance r^i of feature i = 0, 1, ...",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the model options say."""
+
+    law: str
+    objective: Objective
+    importance: tuple[float, ...] | None
+    decay: float | None
+
+    def features(
+        self, n: int, S: Sequence[float] = (0.5,), importance: Float | None = None
+    ) -> Features:
+        """The features asked about; the importance of a file counts unless an option gives one."""
+        from theory.features import Features
+
+        given: Any = importance if self.importance is None else list(self.importance)
+        if self.decay is not None:
+            given = self._decaying(n, self.decay)
+        return Features.of(n, S[0] if len(S) == 1 else list(S), self.law, given)
+
+    def _decaying(self, n: int, decay: float) -> list[float]:
+        if self.importance is not None:
+            raise BadInput("--importance and --importance-decay are both given: keep one of them")
+        if not 0.0 <= decay < float("inf"):
+            raise BadInput(f"importance-decay = {decay:g} is out of range: give a number >= 0")
+        try:
+            return [decay**i for i in range(n)]
+        except OverflowError:
+            raise BadInput(
+                f"importance-decay = {decay:g} makes the importance of feature {n - 1} "
+                "overflow: give a smaller number"
+            ) from None
+
+
+def _model(command: Callable[..., int]) -> Callable[..., int]:
+    """The model options as one argument ``model``."""
+
+    @_model_options
+    @wraps(command)
+    def asked(
+        law: str,
+        no_bias: bool,
+        linear: bool,
+        importance: tuple[float, ...] | None,
+        decay: float | None,
+        **others: Any,
+    ) -> int:
+        model = Model(law, Objective(not no_bias, not linear), importance, decay)
+        return command(model=model, **others)
+
+    return asked
+
+
 _effort = options(
     click.option(
         "--seed", type=Whole(0), default=0, metavar="K", help="Seed of the search.  [default: 0]"
@@ -124,25 +182,19 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 def loss_command(
     file: str,
     S: tuple[float, ...],
-    law: str,
-    no_bias: bool,
-    linear: bool,
-    importance: tuple[float, ...] | None,
-    decay: float | None,
+    model: Model,
     orientation: str | None,
     as_json: bool,
 ) -> int:
     from packing.weights import read_weights
     from theory.losses.expected import loss
-    from theory.objective import Objective
 
-    known = next((len(v) for v in (S, importance or ()) if len(v) > 1), None)
+    known = next((len(v) for v in (S, model.importance or ()) if len(v) > 1), None)
     weights = read_weights(file, orientation, known)
-    given = _importance(weights.n, importance, decay)
-    features = _features(weights.n, S, law, weights.importance if given is None else given)
-    if no_bias and weights.b is not None:
+    features = model.features(weights.n, S, weights.importance)
+    if not model.objective.bias and weights.b is not None:
         note(f"note: the b in {file} is not used (--no-bias)")
-    answer = loss(weights, features=features, objective=Objective(not no_bias, not linear))
+    answer = loss(weights, features=features, objective=model.objective)
     if answer.vague:
         note(f"note: the loss is only known to within {answer.error_bound:.1e}")
     show(answer, as_json)
@@ -171,11 +223,7 @@ def optimal_command(
     n: int,
     d: int,
     S: tuple[float, ...],
-    law: str,
-    no_bias: bool,
-    linear: bool,
-    importance: tuple[float, ...] | None,
-    decay: float | None,
+    model: Model,
     seed: int,
     starts: int | None,
     save: str | None,
@@ -184,12 +232,9 @@ def optimal_command(
 ) -> int:
     saved = check_target(save, "--save", (".npz",)) if save is not None else None
     drawn = check_target(plot, "--plot", PICTURES) if plot is not None else None
-    features = _features(n, S, law, _importance(n, importance, decay))
+    features, objective = model.features(n, S), model.objective
     from theory.features import question_values
-    from theory.objective import Objective
     from theory.optima import Optimum, optimum
-
-    objective = Objective(not no_bias, not linear)
 
     def ask(progress: Any) -> Optimum:
         return optimum(
@@ -241,11 +286,7 @@ def optimal_command(
 def critical_command(
     n: int,
     d: int,
-    law: str,
-    no_bias: bool,
-    linear: bool,
-    importance: tuple[float, ...] | None,
-    decay: float | None,
+    model: Model,
     S_min: float,
     exact: bool,
     seed: int,
@@ -257,14 +298,11 @@ def critical_command(
     drawn = check_target(plot, "--plot", PICTURES) if plot is not None else None
     if not 0.0 < S_min <= 0.5:
         raise BadInput(f"S-min = {S_min:g} is out of range: give a number in (0, 0.5]")
-    # checks n, law and importance before any work
-    features = _features(n, (0.5,), law, _importance(n, importance, decay))
+    features, objective = model.features(n), model.objective
     from packing import cache
     from theory.features import model_values
     from theory.ladders import Ladder, has_exact_forms, ladder
-    from theory.objective import Objective
 
-    objective = Objective(not no_bias, not linear)
     if exact and not has_exact_forms(features, objective):
         note(
             "note: changes have exact forms for equal importance, bias, ReLU and the laws binary "
@@ -272,7 +310,7 @@ def critical_command(
         )
 
     def ask(progress: Any) -> Ladder:
-        found = ladder(
+        return ladder(
             features,
             d,
             objective=objective,
@@ -283,20 +321,20 @@ def critical_command(
             cache=not no_cache,
             progress=progress,
         )
-        if found.remembered:
-            note("note: answered from the cache (--no-cache computes afresh)")
-        elif not (no_cache or found.kept or d >= n) and cache.folder() is not None:
-            note(f"note: the answer could not be kept in {cache.folder()}")
-        return found
 
     asked: dict[str, Any] = {"n": n, "d": d, "S_min": S_min, "one_minus_S_min": 1.0 - S_min}
     asked |= {**model_values(features, objective), "ladder": [], "represented": []}
     empty = {**asked, **dict.fromkeys(CRITICAL_KEYS.split())}
     found, code = _answered(ask, f"ladder of n = {n}, d = {d}", empty, as_json)
-    if isinstance(found, Ladder) and drawn is not None:
-        from theory.plotting import draw_ladder
+    if isinstance(found, Ladder):
+        if found.remembered:
+            note("note: answered from the cache (--no-cache computes afresh)")
+        elif not (no_cache or found.kept or d >= n) and cache.folder() is not None:
+            note(f"note: the answer could not be kept in {cache.folder()}")
+        if drawn is not None:
+            from theory.plotting import draw_ladder
 
-        _draw(draw_ladder, found, drawn, plot)
+            _draw(draw_ladder, found, drawn, plot)
     return code
 
 
@@ -336,31 +374,6 @@ def _answered(
         return found, OK
     note(f"packing: {found.advice}")
     return found, NOT_REACHED
-
-
-def _features(n: int, S: Sequence[float], law: str, importance: Any) -> Features:
-    from theory.features import Features
-
-    return Features.of(n, S[0] if len(S) == 1 else list(S), law, importance)
-
-
-def _importance(
-    n: int, importance: tuple[float, ...] | None, decay: float | None
-) -> list[float] | None:
-    """Importance of each feature, or None where neither option was given."""
-    if importance is not None and decay is not None:
-        raise BadInput("--importance and --importance-decay are both given: keep one of them")
-    if decay is not None:
-        if not 0.0 <= decay < float("inf"):
-            raise BadInput(f"importance-decay = {decay:g} is out of range: give a number >= 0")
-        try:
-            return [decay**i for i in range(n)]
-        except OverflowError:
-            raise BadInput(
-                f"importance-decay = {decay:g} makes the importance of feature {n - 1} "
-                "overflow: give a smaller number"
-            ) from None
-    return None if importance is None else list(importance)
 
 
 def _draw(

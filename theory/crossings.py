@@ -20,6 +20,7 @@ from packing.errors import BadInput, NotReached
 from packing.recognition import Named
 from packing.results import Evidence, Result, shown
 from theory import symmetric
+from theory.symmetric.points import fraction
 
 NEAR = Fraction(1, 10**6)
 """Half the interval in which the crossing is looked for; changes are located to 1e-8."""
@@ -328,8 +329,6 @@ def _turned_uneven(
 
 def _of_point(point: symmetric.Point) -> ExactForm:
     import flint
-
-    from theory.symmetric.points import fraction
 
     low, high = point.interval
     with flint.ctx.workprec(160):

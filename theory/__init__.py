@@ -55,29 +55,7 @@ _NAMES = {
 }
 _HOME = {name: home for home, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "BINARY",
-    "EXPONENTIAL",
-    "LAWS",
-    "UNIFORM",
-    "Branch",
-    "Crossing",
-    "Features",
-    "Ladder",
-    "Law",
-    "Loss",
-    "Objective",
-    "Optimum",
-    "Phase",
-    "Weights",
-    "critical",
-    "ladder",
-    "law_named",
-    "loss",
-    "optimum",
-    "read_weights",
-    "save_weights",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

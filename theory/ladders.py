@@ -12,14 +12,14 @@ A `Point` is an optimum at one S, a `Change` one with the points just below and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from packing import cache as disk
-from packing.errors import BadInput, NotReached
+from packing.errors import BadInput
 from packing.optimise import descend
 from packing.recognition import Named, name_of
 from packing.results import Evidence, Result, Table, shown
@@ -27,7 +27,6 @@ from packing.types import Float, Progress
 from theory.crossings import LAWS as EXACT_LAWS
 from theory.crossings import Crossing, Phase, exact_facts, with_exact_form
 from theory.features import (
-    LAWS,
     Binary,
     Features,
     Law,
@@ -548,7 +547,7 @@ def ladder(
     found = _remembered(asked)
     if found is None:
         found = searched(features, d, objective, S_min, seed, starts, progress)
-        found = replace(found, kept=_remember(asked, found))
+        found = replace(found, kept=asked is not None and disk.remember(asked, found))
     if exact and has_exact_forms(features, objective):
         rungs = []
         for done, rung in enumerate(found.rungs):
@@ -621,7 +620,7 @@ def _assemble(tracker: Tracker, points: list[Point], changes: list[Change], S_mi
     branches, spans = [], []
     for k in range(len(edges) - 1):
         high, low = edges[k], edges[k + 1]
-        near = [q.lo for q in changes[k - 1 : k] if k] + [q.hi for q in changes[k : k + 1]]
+        near = [q.lo for q in changes[max(k - 1, 0) : k]] + [q.hi for q in changes[k : k + 1]]
         member = _member(tracker, points, near, low, high)
         spans.append((low, high, member.represented))
         branches.append(_branch(tracker, drawn, member, low, high))
@@ -725,16 +724,6 @@ def _all_dedicated(features: Features, d: int, objective: Objective, S_min: floa
 # Ladders that were asked for before: a ladder takes seconds to minutes, so answers are kept.
 
 
-def known_ladder(
-    features: Features, d: int, *, objective: Objective = PLAIN, S_min: float = S_MIN
-) -> Ladder | None:
-    """The ladder if it is known without a search (d >= n, or kept on disk), else None."""
-    features = features.at(0.5)
-    if d >= features.n:
-        return _all_dedicated(features, d, objective, S_min)
-    return _remembered(_question(features, d, objective, S_min, 0, None))
-
-
 def numerical_ladder(
     n: int,
     d: int,
@@ -767,43 +756,24 @@ def numerical_ladder(
     BadInput
         If a search is wanted for more than MOST features.
     """
-    if n > MOST and search:
-        raise BadInput(
-            f"n = {n}: true optima are searched for up to {MOST} features; leave --optimum out"
-        )
-    if n > MOST or not (search or keep or d >= n):
+    if n > MOST:
+        if search:
+            raise BadInput(
+                f"n = {n}: true optima are searched for up to {MOST} features; leave --optimum out"
+            )
         return None
     features = Features.of(n, 0.5, law)
-    if not search:
-        return known_ladder(features, d)
-    try:
+    if search or d >= n:
         return ladder(features, d, cache=keep, progress=progress)
-    except NotReached:
-        return None
+    return _remembered(_question(features, d, PLAIN, S_MIN, 0, None)) if keep else None
 
 
-def _question(
-    features: Features,
-    d: int,
-    objective: Objective,
-    S_min: float,
-    seed: int,
-    starts: int | None,
-) -> dict[str, Any] | None:
+def _question(*asked: Any) -> dict[str, Any] | None:
     """What the cache is asked; None for a law that has no name of its own."""
-    if LAWS.get(features.law.name) is not features.law:
+    try:
+        return {"verb": "ladder", "asked": disk.encode(asked)}
+    except TypeError:
         return None
-    return {
-        "verb": "ladder",
-        "n": features.n,
-        "d": d,
-        "law": features.law.name,
-        "importance": features.importance.tolist(),
-        **asdict(objective),
-        "S_min": S_min,
-        "seed": seed,
-        "starts": starts,
-    }
 
 
 def _remembered(asked: dict[str, Any] | None) -> Ladder | None:
@@ -811,8 +781,4 @@ def _remembered(asked: dict[str, Any] | None) -> Ladder | None:
     return None if found is None else replace(found, remembered=True, kept=True)
 
 
-def _remember(asked: dict[str, Any] | None, found: Ladder) -> bool:
-    return asked is not None and disk.remember(asked, found)
-
-
-__all__ = ["Branch", "Ladder", "critical", "known_ladder", "ladder", "numerical_ladder"]
+__all__ = ["Branch", "Ladder", "critical", "ladder", "numerical_ladder"]

@@ -15,10 +15,12 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from enum import Enum
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,7 @@ def encode(value: Any) -> Any:
     ------
     TypeError
         If something in it has no such form: it is neither a value, nor a dataclass, nor a constant
-        of the module that defines its class (as the laws are).
+        of the module that defines its class (as the laws are), nor a member of an enumeration.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -111,6 +113,8 @@ def encode(value: Any) -> Any:
         return {"tuple": [encode(item) for item in value]}
     if isinstance(value, list):
         return [encode(item) for item in value]
+    if isinstance(value, Enum):
+        return {"constant": f"{type(value).__module__}:{type(value).__qualname__}.{value.name}"}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     home = type(value).__module__
@@ -137,12 +141,26 @@ def decode(value: Any) -> Any:
     module, _, name = value["constant" if constant else "object"].partition(":")
     if module.partition(".")[0] not in _ROOMS:
         raise ValueError(f"{module} is not part of this project")
-    kind = getattr(import_module(module), name)
+    kind: Any = attrgetter(name)(import_module(module))
     if constant:
         return kind
     if not dataclasses.is_dataclass(kind):
         raise ValueError(f"{name} is not a dataclass")
     return kind(**{key: decode(item) for key, item in value["fields"].items()})  # type: ignore[operator]
+
+
+def recall(question: Mapping[str, Any]) -> Any:
+    """The object that `remember` kept under that question, or None."""
+    answer = read(question)
+    try:
+        return None if answer is None else decode(answer["object"])
+    except (KeyError, TypeError, ValueError, AttributeError, ImportError):
+        return None  # an entry that cannot be read is a miss
+
+
+def remember(question: Mapping[str, Any], value: Any) -> bool:
+    """Keep an object of this project as the answer; False where it could not be kept."""
+    return write(question, {"object": encode(value)})
 
 
 def _path(question: Mapping[str, Any]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -230,8 +230,7 @@ def _exact(core: Arrangement, sight: Sight) -> Found | None:
     norms, d = core.relative_norms, sight.rank(core)
     if core.n > LARGEST or core.n <= d:
         return None
-    shapes: Iterable[Shape] = (*candidates(core.n, d), *prisms(_own_span(core, d)))
-    for shape in shapes:
+    for shape in _shapes(core, d):
         order = relabelling(shape.vectors, core, sight.same)
         if order is not None:
             if sight.uneven(norms) and core.n == 3 and _mirror(core, sight) is not None:
@@ -246,6 +245,22 @@ def _exact(core: Arrangement, sight: Sight) -> Found | None:
         model[:, left], model[:, right] = (c, s := math.sqrt(1.0 - c * c)), (c, -s)
         return Found("isosceles triangle", model * norms)
     return None
+
+
+def _shapes(core: Arrangement, d: int) -> Iterator[Shape]:
+    """What n > d vectors that span R^d may be; most are regular, and need no catalogue."""
+    regular = _regular(core.n, d)
+    if regular is not None:
+        yield Piece(*regular, None)
+    yield from candidates(core.n, d)
+    yield from prisms(_own_span(core, d))
+
+
+def _regular(n: int, d: int) -> tuple[str, Float] | None:
+    """Name and vectors of the regular simplex or polygon of n vectors in R^d, if there is one."""
+    if n == d + 1:
+        return simplex_name(d), simplex(d)
+    return (polygon_name(n), polygon(n)) if d == 2 and n >= 5 else None
 
 
 def _near(core: Arrangement, sight: Sight) -> Found | None:
@@ -276,15 +291,14 @@ def _mirror(core: Arrangement, sight: Sight) -> int | None:
 def _bent(core: Arrangement, sight: Sight) -> Found | None:
     """The regular polygon or simplex near a core that carries shadows."""
     d = sight.rank(core) if sight.noise else core.rank()
-    if core.n == d + 1:
-        name, model = simplex_name(d), simplex(d)
-    elif d == 2 and core.n >= 5:
-        name, model = polygon_name(core.n), polygon(core.n)
+    regular = _regular(core.n, d)
+    if regular is None:
+        return None
+    name, model = regular
+    if core.n > d + 1:
         flat = _own_span(core, 2)
         around = np.argsort(np.arctan2(flat[1], flat[0]))
         model = model[:, np.argsort(around)]
-    else:
-        return None
     near = float(displacements(core, model).max()) <= NEAR
     return Found(name, model) if near else None
 

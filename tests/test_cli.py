@@ -22,6 +22,9 @@ from schemas import SCHEMAS
 from packing.cli import app as cli
 from packing.cli.app import COMMANDS, table
 from packing.errors import NotReached
+from packing.results import Result
+from packing.weights import read_weights
+from theory import Features, Objective, loss, optimum
 
 ROOT = Path(__file__).resolve().parent.parent
 CRITICAL = "critical -n 2 -d 1 --S-min 0.2 --starts 16"
@@ -37,19 +40,21 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def pair() -> Any:
     """The ladder that CRITICAL asks for, computed once."""
-    return importlib.import_module("theory.ladders").ladder(2, 1, S_min=0.2, starts=16)
+    return importlib.import_module("theory.ladders").ladder(
+        Features.of(2, 0.5), 1, S_min=0.2, starts=16, cache=False
+    )
 
 
 @pytest.fixture
-def computed(pair: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def computed(pair: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Answers every ladder with that one, and lists the questions that reached the solver."""
-    questions: list[dict[str, Any]] = []
+    questions: list[Any] = []
 
-    def ladder(n: int, d: int, **question: Any) -> Any:
-        questions.append(question)
+    def searched(features: Features, d: int, objective: Objective, *rest: Any) -> Any:
+        questions.append((features, objective, rest[1]))
         return pair
 
-    monkeypatch.setattr(importlib.import_module("theory.ladders"), "ladder", ladder)
+    monkeypatch.setattr(importlib.import_module("theory.ladders"), "searched", searched)
     return questions
 
 
@@ -181,7 +186,7 @@ def test_exact_rungs_are_roots_of_their_polynomials(own_cache: Path) -> None:
         rungs = answered(f"{CRITICAL} --exact")["ladder"]
         assert [rung["S"] for rung in rungs] == [rung["S"] for rung in plain["ladder"]]
         exact = [rung for rung in rungs if rung["polynomial"]]
-        assert exact and all(rung["exact"]["known"] == "exact" for rung in exact)
+        assert exact and all(rung["exact"]["known"] == "proved" for rung in exact)
         for rung in exact:
             near = [eval(rung["polynomial"], {"S": rung["S"] + e}) for e in (-1e-6, 1e-6)]
             assert near[0] * near[1] < 0.0
@@ -372,9 +377,7 @@ def test_pictures_of_an_optimum(tmp_path: Path, ending: str) -> None:
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-def test_picture_of_a_ladder_fresh_and_from_the_cache(
-    tmp_path: Path, computed: list[dict[str, Any]]
-) -> None:
+def test_picture_of_a_ladder_fresh_and_from_the_cache(tmp_path: Path, computed: list[Any]) -> None:
     path = tmp_path / "ladder.png"
     assert run(f"{CRITICAL} --plot {path}").exit_code == 0
     first = path.read_bytes()
@@ -447,11 +450,39 @@ def test_too_little_memory_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     assert "7 PiB" in refused("optimal -n 2 -d 1 -S 0.3", code=3)
 
 
+# Results: what a command prints is what the verb returns.
+
+
+def test_a_command_prints_what_its_verb_returns(model: Path, pair: Any) -> None:
+    features = Features.of(3, 0.2)
+    found: list[tuple[str, Result]] = [
+        (f"loss {model} -S 0.2", loss(read_weights(model), features=features)),
+        ("optimal -n 3 -d 2 -S 0.2 --starts 20", optimum(features, 2, starts=20)),
+        (CRITICAL, pair),
+    ]
+    for line, result in found:
+        assert answered(line) == result.to_dict()
+        text = run(line).stdout
+        for name, value in result._facts():
+            assert name in text and value.split()[0] in text
+        assert 20 < len(repr(result)) < 400 and "array" not in repr(result)
+        assert "<table>" in result._repr_html_()
+        assert result.plot().get_children()
+
+
+def test_results_are_frames(pair: Any) -> None:
+    pytest.importorskip("pandas")
+    found = optimum(Features.of(3, 0.2), 2, starts=20)
+    assert found.to_frame()["loss"].sum() == pytest.approx(found.loss.total, rel=1e-12)
+    assert pair.to_frame()["S"].tolist() == [rung.S for rung in pair.rungs]
+    assert pair.branches[0].to_frame()["loss"].tolist() == pair.branches[0].loss.tolist()
+
+
 # The cache.
 
 
 def test_an_identical_question_is_answered_from_the_cache(
-    own_cache: Path, computed: list[dict[str, Any]]
+    own_cache: Path, computed: list[Any]
 ) -> None:
     first = run(f"{CRITICAL} --json")
     assert len(list(own_cache.iterdir())) == 1
@@ -460,16 +491,14 @@ def test_an_identical_question_is_answered_from_the_cache(
     assert "from the cache" in again.stderr and "from the cache" not in first.stderr
 
 
-def test_another_question_or_no_cache_is_computed(
-    own_cache: Path, computed: list[dict[str, Any]]
-) -> None:
+def test_another_question_or_no_cache_is_computed(own_cache: Path, computed: list[Any]) -> None:
     run(f"{CRITICAL} --no-cache")
     assert list(own_cache.iterdir()) == []
     changes = ("", "--seed 1", "--law uniform", "--no-bias", "--linear", "--importance 2,1")
     for count, change in enumerate(changes, start=1):
         assert "from the cache" not in run(f"{CRITICAL} {change}").stderr
         assert len(list(own_cache.iterdir())) == count
-    asked = [(q["seed"], q["law"], q["bias"], q["relu"]) for q in computed[1:]]
+    asked = [(seed, f.law.name, model.bias, model.relu) for f, model, seed in computed[1:]]
     assert asked == [
         (0, "binary", True, True),
         (1, "binary", True, True),
@@ -478,7 +507,7 @@ def test_another_question_or_no_cache_is_computed(
         (0, "binary", True, False),
         (0, "binary", True, True),
     ]
-    assert list(computed[-1]["importance"]) == [2.0, 1.0]
+    assert list(computed[-1][0].importance) == [2.0, 1.0]
 
 
 # Interruptions: exit code 130, no traceback, nothing written, at any moment.

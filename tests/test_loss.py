@@ -36,6 +36,7 @@ from reference import (
 from packing.errors import BadInput
 from theory.features import Features
 from theory.losses.expected import Loss, loss
+from theory.objective import Objective
 
 LAWS = ("binary", "uniform", "exponential")
 EPS = float(np.finfo(float).eps)
@@ -74,6 +75,9 @@ def truth(name: str, law: str) -> Truth:
 
 def features_of(item: Case, law: str) -> Features:
     return Features.of(item.n, item.S, law, item.importance)
+
+
+LINEAR = Objective(relu=False)
 
 
 def computed_of(item: Case, law: str, **options: Any) -> Loss:
@@ -162,7 +166,7 @@ def test_error_bound_is_worth_reading(item: Case, law: str) -> None:
 @EVERY_LAW
 def test_linear_loss_agrees_with_the_reference(name: str, law: str) -> None:
     item = BY_NAME[name]
-    found = computed_of(item, law, relu=False)
+    found = computed_of(item, law, objective=LINEAR)
     assert disagreements(found, truth_of(item, law, relu=False), law) == []
 
 
@@ -269,7 +273,7 @@ def test_gradient_agrees_with_exact_differences(law: str, item: Case) -> None:
 def test_linear_gradient_agrees_with_exact_differences(law: str) -> None:
     for name in ("random 3,2", "random 6,2 importance with zeros", "random 8,5 one S each"):
         item = BY_NAME[name]
-        found = computed_of(item, law, relu=False, gradient=True)
+        found = computed_of(item, law, objective=LINEAR, gradient=True)
         assert gradient_disagreements(found, item, law, relu=False) == []
 
 
@@ -296,7 +300,7 @@ WRONG: dict[str, Callable[[str], Loss]] = {
     "bias of the wrong sign": lambda law: computed_of(
         dataclasses.replace(CONTROL, b=-CONTROL.b), law
     ),
-    "ReLU forgotten": lambda law: computed_of(CONTROL, law, relu=False),
+    "ReLU forgotten": lambda law: computed_of(CONTROL, law, objective=LINEAR),
     "mean instead of sum": lambda law: dataclasses.replace(
         computed(CONTROL.name, law),
         total=computed(CONTROL.name, law).total / CONTROL.n,

@@ -14,7 +14,7 @@ from scipy.linalg import hadamard
 from scipy.optimize import minimize_scalar
 
 from packing.errors import BadInput
-from theory.features import law_named
+from theory.features import Features, law_named
 from theory.mixtures import (
     best_mixture,
     compare_optimum,
@@ -233,8 +233,12 @@ def test_irregular_phases_of_a_ladder() -> None:
     from theory.ladders import ladder
 
     with pytest.raises(BadInput, match="give that of"):
-        irregular_phases(3, 2, "binary", ladder=ladder(2, 1, starts=16, S_min=0.1))
-    found = irregular_phases(2, 1, "binary", ladder=ladder(2, 1, starts=16, S_min=0.1))
+        irregular_phases(
+            3, 2, "binary", ladder=ladder(Features.of(2, 0.5), 1, starts=16, S_min=0.1)
+        )
+    found = irregular_phases(
+        2, 1, "binary", ladder=ladder(Features.of(2, 0.5), 1, starts=16, S_min=0.1)
+    )
     assert found == ()  # the unequal pairs are among the blocks: nothing is lower
 
 

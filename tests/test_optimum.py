@@ -21,12 +21,32 @@ from cases import biases, gaussian
 from scipy.optimize import minimize
 
 from packing.errors import BadInput
+from packing.results import Evidence
 from theory.features import Features
 from theory.global_search import Problem, Shape, least_norm, polish
 from theory.losses.expected import loss
-from theory.optima import STATUS, Optimum, optimum
+from theory.objective import Objective
+from theory.optima import (
+    CONSTANT,
+    DEDICATED,
+    FLAT,
+    GUIDED,
+    OFTEN,
+    OPEN,
+    RARE,
+    Optimum,
+    optimum,
+)
 
 AGREE = 1e-9
+
+
+SAYS = {
+    **dict.fromkeys((DEDICATED, CONSTANT), Evidence.PROVED),
+    **dict.fromkeys((FLAT, GUIDED, RARE, OFTEN), Evidence.NUMERICAL),
+    OPEN: Evidence.UNSETTLED,
+}
+"""What each advice claims."""
 
 
 @cache
@@ -113,7 +133,7 @@ def test_two_features_meet_an_independent_minimum(S: float) -> None:
 
 @pytest.mark.parametrize("S", [0.1, 0.3, 0.7])
 def test_two_features_without_bias_meet_an_independent_minimum(S: float) -> None:
-    found = best(2, 1, S, bias=False)
+    found = best(2, 1, S, objective=Objective(bias=False))
     assert found.loss.total == pytest.approx(two_features_minimum(S, bias=False), rel=AGREE)
     assert not np.any(found.b)
 
@@ -126,7 +146,12 @@ def test_the_digon_is_the_optimum_at_03() -> None:
     share = 0.09 / (0.09 + 0.49)
     assert found.b == pytest.approx([share, share], rel=1e-7)
     assert np.sum(found.W**2, axis=0) == pytest.approx([1.0 - share] * 2, rel=1e-7)
-    assert found.status == "found-often" and found.stable and found.represented == 2
+    assert (
+        SAYS[found.advice] is found.evidence
+        and found.advice == OFTEN
+        and found.stable
+        and found.represented == 2
+    )
 
 
 def test_the_uneven_digon_is_the_optimum_at_01() -> None:
@@ -164,7 +189,7 @@ def test_sixteen_in_five_dimensions_are_the_demicube() -> None:
     assert found.name == "5-demicube"
     # vertices of the 5-cube with an even number of minus signs: 10 differ in 2 signs, 5 in 4
     assert cosines(found) == pytest.approx([-3.0 / 5.0] * 40 + [1.0 / 5.0] * 80, abs=1e-6)
-    assert found.hits > 0 and found.status in ("found-often", "found-rarely")
+    assert found.hits > 0 and found.advice in (OFTEN, RARE)
     assert found.represented == 16
     again = loss(found.W, found.b, features=found.features, gradient=True)
     assert again.grad_W is not None and again.grad_b is not None
@@ -182,10 +207,14 @@ def test_sixteen_in_five_dimensions_are_the_demicube() -> None:
 @pytest.mark.parametrize("n,d", [(1, 1), (1, 4), (3, 3), (3, 5)])
 def test_a_dimension_for_every_feature_costs_nothing(n: int, d: int, law: str, relu: bool) -> None:
     for S, bias in itertools.product((1e-4, 0.3, 1.0), (True, False)):
-        found = optimum(Features.of(n, S, law), d, relu=relu, bias=bias)
+        found = optimum(Features.of(n, S, law), d, objective=Objective(bias, relu))
         assert found.loss.total == 0.0
         assert found.represented == n and found.name == f"{n} dedicated"
-        assert found.status == "exact" and found.W.shape == (d, n) and found.b.shape == (n,)
+        assert (
+            (found.evidence, found.advice) == (Evidence.PROVED, DEDICATED)
+            and found.W.shape == (d, n)
+            and found.b.shape == (n,)
+        )
         assert found.dimensionality == pytest.approx(np.ones(n), rel=1e-12)
         assert found.D_star == pytest.approx(d / n)
 
@@ -194,9 +223,9 @@ def test_a_dimension_for_every_feature_costs_nothing(n: int, d: int, law: str, r
 @pytest.mark.parametrize("bias", [True, False])
 def test_features_that_are_always_on_cost_nothing(n: int, d: int, bias: bool) -> None:
     # With a bias x' = b = 1; without, G = 11^T / n maps ones to ones.
-    found = best(n, d, 1.0, bias=bias)
+    found = best(n, d, 1.0, objective=Objective(bias))
     assert found.loss.total <= 1e-14 * n
-    assert found.status in STATUS and found.advice == STATUS[found.status]
+    assert SAYS[found.advice] is found.evidence
     assert np.all(np.isfinite(found.W)) and np.all(np.isfinite(found.b))
     assert np.array_equal(found.b, np.zeros(n)) or bias
 
@@ -204,7 +233,7 @@ def test_features_that_are_always_on_cost_nothing(n: int, d: int, bias: bool) ->
 def test_inputs_that_never_vary_need_biases_only() -> None:
     # S = 1 with a bias: W = 0, b = 1 costs nothing and no other W is shorter.
     found = best(4, 2, 1.0)
-    assert found.status == "constant"
+    assert (found.evidence, found.advice) == (Evidence.PROVED, CONSTANT)
     assert found.loss.total == 0.0 and np.all(found.W == 0.0) and found.represented == 0
 
 
@@ -221,7 +250,7 @@ def test_linear_models_do_principal_components(
     if not bias:
         moments = moments + np.outer(features.mean, features.mean)
     for d in (1, 2, 3)[:: 1 if starts is None else 2]:
-        found = optimum(features, d, relu=False, bias=bias, starts=starts)
+        found = optimum(features, d, objective=Objective(bias, relu=False), starts=starts)
         left_out = np.linalg.eigvalsh(moments)[: 4 - d].sum()
         assert found.loss.total == pytest.approx(left_out, rel=1e-12)
         assert np.array_equal(found.b, np.zeros(4)) or bias
@@ -261,7 +290,7 @@ def test_the_gradient_vanishes_and_the_spectrum_is_that_of_the_hessian(
     assert grad <= 1e-12 * natural(found.features)
     assert found.gradient_norm <= 1e-12 * natural(found.features)
     assert found.loss.total == true.total
-    assert found.stable and found.status in STATUS and found.advice == STATUS[found.status]
+    assert found.stable and SAYS[found.advice] is found.evidence
     # The spectrum: that of differences of theory.loss's own gradient, less the rotations (zeros).
     H = differences_of_gradient(found.features, d, found.W, found.b)
     eigenvalues = np.linalg.eigvalsh(H)
@@ -322,7 +351,9 @@ def test_problem_and_loss_agree(law: str) -> None:
         b = np.stack([biases(k, 4) for k in range(3)])
         value, grad = problem(problem.shape.join(W, b))
         for k in range(3):
-            true = loss(W[k], b[k], features=features, relu=relu, gradient=True)
+            true = loss(
+                W[k], b[k], features=features, objective=Objective(relu=relu), gradient=True
+            )
             assert true.grad_W is not None and true.grad_b is not None
             assert value[k] == pytest.approx(true.total, rel=1e-10)
             whole = np.concatenate([true.grad_W.ravel(), true.grad_b])
@@ -473,7 +504,7 @@ def test_no_mixture_of_orthogonal_blocks_is_better(
 def test_less_of_a_model_never_helps() -> None:
     # b = 0 is a choice of b. (Without ReLU is no such choice: nothing to compare.)
     for S in (0.1, 0.6):
-        free, bare = best(3, 2, S), best(3, 2, S, bias=False)
+        free, bare = best(3, 2, S), best(3, 2, S, objective=Objective(bias=False))
         assert free.loss.total <= bare.loss.total * (1.0 + AGREE)
 
 
@@ -590,7 +621,7 @@ def test_a_good_guess_is_never_lost() -> None:
     assert found.loss.total <= 2.0 * pair.loss.total * (1.0 + 1e-12)
     assert found.starts == 1 and found.hits <= 1
     if found.hits == 0:
-        assert found.status == "guided"
+        assert found.advice == GUIDED and not found.sure
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,9 @@ import pytest
 from asking import answered, refused, run
 from schemas import TABLE
 
-from packing import cache
 from packing.catalogue import entry
 from theory.features import Features
-from theory.ladders import numerical_ladder, question
+from theory.ladders import numerical_ladder
 from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
 from theory.symmetric import closed_form
@@ -242,7 +241,8 @@ def test_phases_beside_the_optimum_of_the_cache() -> None:
     assert numerical_ladder(2, 1, "binary") is None
     assert all(row["ladder"] == "mixtures" for row in phases(2, 1))
     rows = phases(2, 1, optimal=True)
-    assert cache.read(question(2, 1, "binary")) is not None
+    found = numerical_ladder(2, 1, "binary")
+    assert found is not None and found.remembered
     said = run("critical -n 2 -d 1 --json")  # the same question as that command's
     assert "answered from the cache" in said.stderr
     answer = json.loads(said.stdout)

@@ -22,9 +22,11 @@ from scipy.optimize import brentq, minimize
 
 from packing.errors import BadInput
 from packing.recognition import name_of
+from packing.results import Evidence
+from theory.crossings import Crossing, Part, Phase
 from theory.features import Features
 from theory.global_search import Problem, Shape, polish
-from theory.ladders import CriticalSparsity, Ladder, Phase, ladder
+from theory.ladders import Branch, Ladder, ladder
 from theory.optima import Optimum, optimum
 
 FIRST, CONTINUOUS, AGREE, JUMP = 1e-8, 1e-5, 1e-9, 1e-4
@@ -33,7 +35,7 @@ FIRST, CONTINUOUS, AGREE, JUMP = 1e-8, 1e-5, 1e-9, 1e-4
 @cache
 def ladder_of(n: int, d: int, law: str = "binary", S_min: float = 1e-4) -> Ladder:
     """A ladder asked for by several tests."""
-    return ladder(n, d, law=law, S_min=S_min)
+    return ladder(Features.of(n, 0.5, law), d, S_min=S_min)
 
 
 @cache
@@ -137,7 +139,7 @@ def test_digon_and_uneven_digon_cross_where_the_loss_by_hand_says(k: int) -> Non
     expected = crossing_by_hand(k)
     assert crossing_problems(rung.S, expected) == []
     assert rung.order == "first"
-    assert [(rung.denser, rung.sparser)] == [
+    assert [(str(rung.denser), str(rung.sparser))] == [
         [("uneven digon", "digon"), ("digon", "uneven digon")][k]
     ]
     assert rung.loss == pytest.approx(digon(expected), rel=1e-7)
@@ -172,7 +174,7 @@ def test_two_features_change_at_one_half_and_the_slope_jumps_there() -> None:
     for S in (0.49, 0.51):
         assert (below(S) < above(S)) == (S < 0.5)
     rung = ladder_of(2, 1).rungs[0]
-    assert (rung.denser, rung.sparser) == ("uneven parallel pair", "uneven digon")
+    assert (str(rung.denser), str(rung.sparser)) == ("uneven parallel pair", "uneven digon")
     assert abs(rung.S - 0.5) <= CONTINUOUS
     assert rung.order == "first"
     assert crossing_problems(rung.S, 0.5) == []
@@ -230,7 +232,7 @@ def inconsistencies(found: Ladder) -> list[str]:
         if branch.interval != (low, high):
             out.append(f"branch {branch.name} on {branch.interval}, not {(low, high)}")
     for rung, above, below in zip(rungs, found.branches, found.branches[1:], strict=False):
-        if (rung.denser, rung.sparser) != (above.name, below.name):
+        if (rung.denser, rung.sparser) != (above.phase, below.phase):
             out.append(
                 f"at {rung.S}: {rung.denser} -> {rung.sparser}, "
                 f"branches {above.name} -> {below.name}"
@@ -256,14 +258,15 @@ def test_ladders_are_consistent(n: int, d: int, law: str, S_min: float) -> None:
     found = ladder_of(n, d, law, S_min)
     assert inconsistencies(found) == []
     assert (found.n, found.d, found.law.name, found.S_min) == (n, d, law, S_min)
-    assert found.bias and found.relu and found.status and found.advice
+    assert found.bias and found.relu and found.advice
+    assert found.evidence is Evidence.NUMERICAL
 
 
 def test_an_inconsistent_ladder_is_rejected() -> None:
     found = ladder_of(2, 1)
     rungs = found.rungs
     moved = dataclasses.replace(rungs[1], S=rungs[1].S + 1e-3)
-    renamed = dataclasses.replace(rungs[1], sparser="triangle")
+    renamed = dataclasses.replace(rungs[1], sparser=Phase("triangle", (Part("triangle", 1, 3),)))
     for change in (
         {"rungs": (rungs[0], moved, rungs[2])},
         {"rungs": (rungs[0], renamed, rungs[2])},
@@ -295,7 +298,7 @@ def test_branches_hold_what_they_say(n: int, d: int, law: str, S_min: float) -> 
 class Follower:
     """One branch of a ladder followed in small steps of S, by the polish alone."""
 
-    def __init__(self, found: Ladder, branch: Phase) -> None:
+    def __init__(self, found: Ladder, branch: Branch) -> None:
         self.branch = branch
         self.problem = Problem(Features.of(found.n, 0.5, found.law), Shape(found.n, found.d, True))
         theta = self.problem.shape.join(branch.W[None], branch.b[None])[0]
@@ -331,7 +334,7 @@ def scan_points(found: Ladder, count: int) -> list[float]:
     return sorted(float(S) for S in points)
 
 
-def missed(found: Ladder, rungs: tuple[CriticalSparsity, ...], count: int) -> list[str]:
+def missed(found: Ladder, rungs: tuple[Crossing, ...], count: int) -> list[str]:
     """Every S of a dense scan at which a search disagrees with the ladder's branch."""
     out = []
     edges = [1.0, *(r.S for r in rungs), found.S_min]
@@ -436,11 +439,11 @@ def test_three_on_a_line_lose_one() -> None:
 @pytest.mark.parametrize("law", ["binary", "uniform", "exponential"])
 @pytest.mark.parametrize("n,d", [(1, 1), (1, 3), (2, 2), (3, 5)])
 def test_a_dimension_for_every_feature_is_no_ladder(n: int, d: int, law: str) -> None:
-    found = ladder(n, d, law=law)
+    found = ladder(Features.of(n, 0.5, law), d)
     assert found.S_star == 1.0 and found.S_onset is None and found.rungs == ()
     assert found.represented == ((1e-4, 1.0, n),)
     assert [branch.name for branch in found.branches] == [f"{n} dedicated"]
-    assert not np.any(found.branches[0].loss) and found.status == "exact"
+    assert not np.any(found.branches[0].loss) and found.evidence is Evidence.PROVED
     assert inconsistencies(found) == []
 
 
@@ -459,21 +462,22 @@ def test_a_higher_S_min_cuts_the_ladder_short() -> None:
 
 def test_progress_is_told_and_a_seed_repeats() -> None:
     told: list[tuple[str, float]] = []
-    options: dict[str, Any] = {"S_min": 0.4, "seed": 5}
-    first = ladder(2, 1, progress=lambda *a: told.append(a), **options)
+    features = Features.of(2, 0.5)
+    options: dict[str, Any] = {"S_min": 0.4, "seed": 5, "cache": False}
+    first = ladder(features, 1, progress=lambda *a: told.append(a), **options)
     assert told and all(isinstance(s, str) and 0.0 <= x <= 1.0 for s, x in told)
-    again = ladder(2, 1, **options)
+    again = ladder(features, 1, **options)
     assert first.rungs == again.rungs and first.represented == again.represented
     for a, b in zip(first.branches, again.branches, strict=True):
         assert np.array_equal(a.W, b.W) and np.array_equal(a.loss, b.loss)
-    other = ladder(2, 1, S_min=0.4, seed=6)
+    other = ladder(features, 1, S_min=0.4, seed=6)
     assert [r.sparser for r in other.rungs] == [r.sparser for r in first.rungs]
     assert all(abs(a.S - b.S) <= 2.0 * FIRST for a, b in zip(first.rungs, other.rungs, strict=True))
 
 
 def test_importance_reaches_the_ladder() -> None:
     # A second feature of no importance costs nothing and is not represented: nothing changes.
-    found = ladder(2, 1, importance=np.array([1.0, 0.0]), S_min=0.1)
+    found = ladder(Features.of(2, 0.5, importance=[1.0, 0.0]), 1, S_min=0.1)
     assert found.rungs == () and found.S_star == 1.0
     assert found.represented == ((0.1, 1.0, 1),)
     assert float(np.max(found.branches[0].loss)) <= 1e-14
@@ -509,5 +513,6 @@ def test_importance_reaches_the_ladder() -> None:
 def test_bad_input_is_named(arguments: dict[str, Any]) -> None:
     call: dict[str, Any] = {"n": 2, "d": 1, "S_min": 0.45, **arguments}
     with pytest.raises(BadInput) as caught:
-        ladder(call.pop("n"), call.pop("d"), **call)
+        asked = {key: call.pop(key) for key in ("law", "importance") if key in call}
+        ladder(Features.of(call.pop("n"), 0.5, **asked), call.pop("d"), **call)
     assert "\n" not in str(caught.value) and len(str(caught.value)) > 10

@@ -22,6 +22,7 @@ from packing.optimise import descend
 from theory.features import Features
 from theory.global_search import Shape, block_starts, cloud_for, kicks, random_starts, surrogate
 from theory.losses.expected import loss
+from theory.objective import Objective
 
 LAWS = ("binary", "uniform", "exponential")
 SHAPES = [
@@ -68,7 +69,7 @@ def test_binary_surrogate_is_the_loss(relu: bool) -> None:
         shape.join(W, b), shape, cloud.X, cloud.weights[None], features.importance, relu
     )
     for k in range(3):
-        true = loss(W[k], b[k], features=features, relu=relu, gradient=True)
+        true = loss(W[k], b[k], features=features, objective=Objective(relu=relu), gradient=True)
         assert true.grad_W is not None and true.grad_b is not None
         assert value[k] == pytest.approx(true.total, rel=1e-12)
         whole = np.concatenate([true.grad_W.ravel(), true.grad_b])

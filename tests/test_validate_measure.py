@@ -12,6 +12,7 @@ import pytest
 from packing.errors import BadInput
 from packing.types import Float
 from theory.losses.expected import loss
+from theory.objective import Objective
 from validate.experiments import Recipe, Run, Setting, Trained
 from validate.measurement import (
     ERROR,
@@ -58,7 +59,7 @@ def test_simulated_losses_agree_with_exact_ones(law: str, S: float, n: int) -> N
         Setting(n, 3, tuple(np.linspace(0.5 * S, S, n)), law),
     ):
         found = measure_trained(trained(setting, W, b))
-        exact = loss(W, b, features=setting.features, relu=setting.relu)
+        exact = loss(W, b, features=setting.features, objective=setting.objective)
         assert (found.loss, found.error_bound) == (exact.total, exact.error_bound)
         assert found.standard_error <= ERROR * found.simulated or found.samples == MOST
         assert abs(found.simulated - exact.total) < 5 * found.standard_error + exact.error_bound
@@ -74,9 +75,8 @@ def test_the_simulation_tells_faults_apart() -> None:
     for wrong in (replace(right, S=0.8), replace(right, law="binary")):
         assert abs(simulated - loss(PENTAGON, b, features=wrong.features).total) > 20 * error
     assert abs(simulated - loss(PENTAGON, features=right.features).total) > 20 * error
-    assert (
-        abs(simulated - loss(PENTAGON, b, features=right.features, relu=False).total) > 20 * error
-    )
+    linear = loss(PENTAGON, b, features=right.features, objective=Objective(relu=False))
+    assert abs(simulated - linear.total) > 20 * error
 
 
 def test_the_standard_error_is_one() -> None:

@@ -61,7 +61,7 @@ EVEN = Setting(n=10, d=4, S=0.05, law="uniform")
 @pytest.fixture(autouse=True)
 def search(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What theory.optimum would answer: nothing better than is known, unless a test says so."""
-    answer = SimpleNamespace(loss=np.inf, name="found", status="found-often")
+    answer = SimpleNamespace(loss=np.inf, name="found", status="numerical")
     monkeypatch.setattr(surplus, "truth", lambda setting: answer)
     surplus._target.cache_clear()
     return answer
@@ -131,7 +131,7 @@ def test_what_a_search_finds_lower_is_the_best_known(search):
     search.loss, search.name = 0.9 * right.loss, "irregular"
     aim = target(PLAIN)
     assert not aim.wins and aim.best == "irregular" and aim.known == 0.9 * right.loss
-    assert aim.loss == right.loss and aim.status == "found-often"
+    assert aim.loss == right.loss and aim.status == "numerical"
 
 
 def test_where_blocks_win_theory_says_so():

@@ -19,7 +19,7 @@ def measured_of(run: Run, W: Float, b: Float, name: str, error: float = 1e-3) ->
     """What measuring finds, with a simulated loss of that relative standard error."""
     setting = run.setting
     rng = np.random.default_rng([run.seed, 5])
-    found = loss(W, b, features=setting.features, relu=setting.relu)
+    found = loss(W, b, features=setting.features, objective=setting.objective)
     shape = Arrangement.from_weights(W)
     shown = np.flatnonzero(shape.norms**2 > THRESHOLD)
     C = shape.cosines[np.ix_(shown, shown)]

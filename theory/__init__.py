@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from packing.weights import Weights as Weights
     from packing.weights import read_weights as read_weights
     from packing.weights import save_weights as save_weights
+    from theory.crossings import Crossing as Crossing
+    from theory.crossings import Phase as Phase
     from theory.features import BINARY as BINARY
     from theory.features import EXPONENTIAL as EXPONENTIAL
     from theory.features import LAWS as LAWS
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
     from theory.features import Features as Features
     from theory.features import Law as Law
     from theory.features import law_named as law_named
-    from theory.ladders import CriticalSparsity as CriticalSparsity
+    from theory.ladders import Branch as Branch
     from theory.ladders import Ladder as Ladder
-    from theory.ladders import Phase as Phase
+    from theory.ladders import critical as critical
     from theory.ladders import ladder as ladder
     from theory.losses.expected import Loss as Loss
     from theory.losses.expected import loss as loss
+    from theory.objective import Objective as Objective
     from theory.optima import Optimum as Optimum
     from theory.optima import optimum as optimum
 
@@ -45,31 +48,14 @@ _NAMES = {
     ),
     "theory.losses.expected": ("Loss", "loss"),
     "theory.optima": ("Optimum", "optimum"),
-    "theory.ladders": ("CriticalSparsity", "Ladder", "Phase", "ladder"),
+    "theory.crossings": ("Crossing", "Phase"),
+    "theory.ladders": ("Branch", "Ladder", "critical", "ladder"),
+    "theory.objective": ("Objective",),
     "packing.weights": ("Weights", "read_weights", "save_weights"),
 }
 _HOME = {name: home for home, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "BINARY",
-    "EXPONENTIAL",
-    "LAWS",
-    "UNIFORM",
-    "CriticalSparsity",
-    "Features",
-    "Ladder",
-    "Law",
-    "Loss",
-    "Optimum",
-    "Phase",
-    "Weights",
-    "ladder",
-    "law_named",
-    "loss",
-    "optimum",
-    "read_weights",
-    "save_weights",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from packing.errors import BadInput
+from packing.results import shown
 from packing.types import Complex, Float
+from theory.objective import Objective
 
 
 @runtime_checkable
@@ -231,6 +233,53 @@ class Features:
         """Independent inputs x, shape (count, n)."""
         on = rng.random((count, self.n)) < self.S
         return np.where(on, self.law.sample(rng, (count, self.n)), 0.0)
+
+
+# How a question is told in an answer.
+
+
+def model_values(features: Features, objective: Objective) -> dict[str, Any]:
+    """Keys of every answer that say which model was asked about."""
+    return {
+        "law": features.law.name,
+        "importance": features.importance,
+        "bias": objective.bias,
+        "relu": objective.relu,
+    }
+
+
+def model_text(features: Features, objective: Objective) -> str:
+    """The same in words."""
+    parts = [f"{features.law.name} law", "bias" if objective.bias else "no bias"]
+    parts.append("ReLU" if objective.relu else "linear")
+    if np.ptp(features.importance) > 0.0:
+        first = ", ".join(shown(x, 4) for x in features.importance[:8].tolist())
+        parts.append(f"importance {first}{', ...' if features.n > 8 else ''}")
+    return ", ".join(parts)
+
+
+def question_values(features: Features, objective: Objective) -> dict[str, Any]:
+    """Keys of an answer at one S: S and 1 - S as one number where all are equal, and the model."""
+    S, off = features.S.tolist(), (1.0 - features.S).tolist()
+    one = len(set(S)) == 1
+    return {
+        "S": S[0] if one else S,
+        "one_minus_S": off[0] if one else off,
+        **model_values(features, objective),
+    }
+
+
+def question_facts(features: Features, objective: Objective) -> list[tuple[str, str]]:
+    """The same for people."""
+    values = question_values(features, objective)
+    S, off = (
+        ", ".join(map(shown, x)) if isinstance(x, list) else shown(x)
+        for x in (values["S"], values["one_minus_S"])
+    )
+    return [("S (on)", S), ("1 - S (off)", off), ("model", model_text(features, objective))]
+
+
+# What arguments must be.
 
 
 def whole(value: object, name: str) -> int:

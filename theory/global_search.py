@@ -1,10 +1,9 @@
-"""Global search for low losses: many starts descended at once on a fixed weighted sample of inputs.
+"""Global search for minima of the loss: wide on a surrogate, then on the exact loss.
 
-A *cloud* is a set of inputs X (B, n) with weights, so the surrogate loss
-``sum_B w_B sum_i I_i (x_i - ReLU(Gx + b)_i)^2`` is a few matrix products for a whole batch of
-models. For the binary law and n <= 10 the cloud is every on/off pattern and the surrogate is the
-loss itself; otherwise strata by pattern (or by the number on) with low-discrepancy values. The
-surrogate only has to find basins: `theory.optimum` polishes on the exact loss.
+`minima` searches at one S, `minima_on_grid` at many S in one batch where the surrogate is the loss
+itself. Both descend many starts at once on a fixed weighted sample of inputs, which only has to
+find basins, and settle the lowest on the exact loss: Newton's method (`polish`) where a Hessian is
+affordable, long descent elsewhere.
 """
 
 from __future__ import annotations
@@ -19,14 +18,25 @@ from scipy.stats import qmc
 from packing.optimise import descend
 from packing.types import Float, Progress
 from theory.features import Binary, Features, Law, Uniform
-from theory.losses.expected import engine
-from theory.losses.patterns import on_off, pattern_weights
+from theory.losses.expected import engine, on_off, pattern_weights
 
 Real = NDArray[np.floating[Any]]
 
 _PATTERNS_UP_TO = 10
 _SAMPLED = 4000
 _VALUED = 900  # points aimed at where values are sampled pattern by pattern
+_ROUNDS = 24  # of kicks, at most, where features differ
+NEWTON_UP_TO = 110  # parameters; beyond, Hessians cost more than they tell
+
+# Steps of the Hessian's central differences: the first balances eps / h against h^2; finer ones are
+# for small S, where the curvature by a bias jumps by a factor 1 / S at a bias near 0.
+_STEPS = (4e-6, 3e-8, 5e-10)
+
+
+# The surrogate. A *cloud* is a set of inputs X (B, n) with weights, so the loss on it,
+# ``sum_B w_B sum_i I_i (x_i - ReLU(Gx + b)_i)^2``, is a few matrix products for a whole batch of
+# models. For the binary law and n <= 10 the cloud is every on/off pattern and the surrogate is the
+# loss itself; otherwise strata by pattern (or by the number on) with low-discrepancy values.
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,15 +292,8 @@ def _spread(rng: np.random.Generator, m: int, k: int) -> Float:
     return x
 
 
-# Batches of models on the exact loss: values, gradients, Hessians, and the polish that uses them.
-#
-# `theory.loss` answers for one model with every detail; the optimiser asks for thousands of values,
-# so here the rows of many models go to an engine in one call.
-
-
-# Steps of the Hessian's central differences: the first balances eps / h against h^2; finer ones are
-# for small S, where the curvature by a bias jumps by a factor 1 / S at a bias near 0.
-_STEPS = (4e-6, 3e-8, 5e-10)
+# The exact loss: `theory.loss` answers for one model with every detail; the optimiser asks for
+# thousands of values, so here the rows of many models go to an engine in one call.
 
 
 @dataclass(frozen=True, eq=False)
@@ -539,15 +542,7 @@ def least_norm(problem: Problem, point: Polished) -> Polished:
     return point
 
 
-# Global search for minima: wide on a surrogate, then on the exact loss.
-#
-# `minima` searches at one S, `minima_on_grid` at many S in one batch where the surrogate is the
-# loss
-# itself. Both return stationary points that `theory.global_search.polish` has settled.
-
-
-_ROUNDS = 24  # of kicks, at most, where features differ
-NEWTON_UP_TO = 110  # parameters; beyond, Hessians cost more than they tell
+# The search.
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,26 +1,43 @@
-"""Branches of optima in S: found on a grid, followed, and the changes between them located.
+"""Ladders: how the optimum changes with S, where, and in which way.
 
-A `Point` is an optimum at one S, a `Rung` a change with the points just below and just above it.
-`optima_on` finds a point at every S of a grid, `changes_between` every change between two
-neighbours. What the changes mean is for `theory.ladders` to say.
+A ladder is read off true optima, not off symmetric families: a global search on a grid of S, every
+optimum polished again at its neighbours until nothing improves, then each change between neighbours
+located. Where two branches cross (first order) the crossing is a root of the difference of their
+polished losses; where one branch turns into another (continuous) the change of its name is
+bisected. A fresh search at every crossing looks for a third branch below. Numerical.
+
+A `Point` is an optimum at one S, a `Change` one with the points just below and just above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from packing import cache
-from packing.errors import BadInput, NotReached
+from packing import cache as disk
+from packing.errors import BadInput
 from packing.optimise import descend
 from packing.recognition import Named, name_of
+from packing.results import Evidence, Result, Table, shown
 from packing.types import Float, Progress
-from theory.features import Binary, Features, Law, law_named, probabilities, seed_of, whole
+from theory.crossings import LAWS as EXACT_LAWS
+from theory.crossings import Crossing, Phase, exact_facts, with_exact_form
+from theory.features import (
+    Binary,
+    Features,
+    Law,
+    model_text,
+    model_values,
+    probabilities,
+    seed_of,
+    whole,
+)
 from theory.global_search import Polished, Problem, Shape, minima, minima_on_grid, polish, settle
+from theory.objective import PLAIN, Objective
 
 _SAME = 2e-12  # losses this close, relative to ignoring everything, belong to one optimum
 _ANCHORS = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.875, 0.95, 1.0)
@@ -37,12 +54,16 @@ class Point:
     S: float
     theta: Float
     value: float
-    name: str
+    phase: Phase
     represented: int
+
+    @property
+    def name(self) -> str:
+        return self.phase.name
 
 
 @dataclass(eq=False)
-class Rung:
+class Change:
     """A change of the optimum at S: its bracket, its order, the optima just below and above."""
 
     S: float
@@ -87,7 +108,7 @@ class Tracker:
 
     def point(self, S: float, found: Polished) -> Point:
         named = self.named(found.theta)
-        return Point(S, found.theta, found.value, named.name, named.represented)
+        return Point(S, found.theta, found.value, Phase.of(named), named.represented)
 
     def follow(self, S: float, start: Point) -> Point:
         """The optimum at S that the one at start.S turns into."""
@@ -193,7 +214,7 @@ def by_value(point: Point) -> float:
     return point.value
 
 
-def changes_between(tracker: Tracker, a: Point, b: Point, depth: int = 0) -> list[Rung]:
+def changes_between(tracker: Tracker, a: Point, b: Point, depth: int = 0) -> list[Change]:
     """Changes of phase between two optima, a.S < b.S."""
     if depth > _DEEPEST or b.S - a.S <= _WIDTH:
         return []
@@ -213,7 +234,7 @@ def changes_between(tracker: Tracker, a: Point, b: Point, depth: int = 0) -> lis
     order = "first" if tracker.slope_jump(S, lo, hi) > _JUMP else "continuous"
     rungs = []
     if order == "first" or (lo.name != hi.name and tracker.changes(S, a, lo, hi, b)):
-        rungs.append(Rung(S, _bracket(lo, hi, S, order), order, lo, hi))
+        rungs.append(Change(S, _bracket(lo, hi, S, order), order, lo, hi))
     # Either branch may also have changed its name on the way.
     if a.name != lo.name and lo.S < b.S:
         rungs += changes_between(tracker, a, lo, depth + 1)
@@ -275,57 +296,40 @@ def _bracket(lo: Point, hi: Point, S: float, order: str) -> tuple[float, float]:
     return min(lo.S, S - blur), max(hi.S, S + blur)
 
 
-# Phases: how the optimum changes with S, where, and in which way.
-#
-# The ladder is read off true optima, not off symmetric families: a global search on a grid of S,
-# every optimum polished again at its neighbours until nothing improves, then each change between
-# neighbours located. Where two branches cross (first order) the crossing is a root of the
-# difference
-# of their polished losses; where one branch turns into another (continuous) the change of its
-# name is
-# bisected. A fresh search at every crossing looks for a third branch below. Numerical.
+# Ladders: the phases read off the branches.
 
 
 S_TOP_BINARY = 0.995  # at S = 1 binary inputs are constant; all rank-d projections tie to O(1 - S)
 
+S_MIN = 1e-4
+"""Where a ladder ends unless told otherwise."""
 
-@dataclass(frozen=True)
-class CriticalSparsity:
-    """A rung of the ladder: the S at which the optimum changes phase.
+MOST = 1000
+"""Features beyond which no ladder of optima is asked for: a search has no chance there."""
+
+COMPLETE = (
+    "every change was found by search and root finding; a phase narrower than the grid of S can be "
+    "missed"
+)
+DEDICATED = "d >= n: every feature has a dimension of its own and the loss is 0"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Branch(Result):
+    """A branch of optima: its losses over an interval of S, also a little beyond where it wins.
 
     Parameters
     ----------
-    S : float
-        Activation probability of the change.
-    bracket : (float, float)
-        Interval that holds it, from the last S computed on either side.
-    denser, sparser : str
-        Phase just above and just below S.
-    order : str
-        "first" (two branches cross, the slope of the loss jumps) or "continuous".
-    loss : float
-        Loss at the change.
-    polynomial : str or None
-        Integer polynomial with root S, where one is known (closed forms are a later layer).
+    phase : Phase
+    S, loss, represented : (m,) arrays
+        S rising; loss of the branch there, and how many features it represents.
+    interval : (float, float)
+        Where it is the optimum.
+    W, b : (d, n) and (n,) arrays
+        One member.
     """
 
-    S: float
-    bracket: tuple[float, float]
-    denser: str
-    sparser: str
-    order: str
-    loss: float
-    polynomial: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Phase:
-    """A branch of optima: its losses over an interval of S, also a little beyond where it wins.
-
-    S, loss, represented : (m,) arrays; interval is where it is the optimum; W, b one member.
-    """
-
-    name: str
+    phase: Phase
     S: Float
     loss: Float
     represented: np.ndarray
@@ -333,99 +337,257 @@ class Phase:
     W: Float
     b: Float
 
+    @property
+    def name(self) -> str:
+        return self.phase.name
 
-@dataclass(frozen=True, eq=False)
-class Ladder:
+    def _values(self) -> dict[str, Any]:
+        return {
+            **self.phase._values(),
+            "interval": self.interval,
+            "S": self.S,
+            "loss": self.loss,
+            "represented": self.represented,
+            "W": self.W,
+            "b": self.b,
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        low, high = self.interval
+        return [*self.phase._facts(), ("optimal for S in", f"[{shown(low)}, {shown(high)}]")]
+
+    def _tables(self) -> list[Table]:
+        rows = list(zip(self.S, self.loss, self.represented, strict=True))
+        return [Table("Branch", ["S", "loss", "represented"], rows)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ladder(Result):
     """The phases of n features in d dimensions from S = 1 down to S_min.
 
     Parameters
     ----------
+    features : Features
+        What was asked; their S does not count.
+    d : int
+    objective : Objective
+    S_min : float
     S_star : float or None
         Largest S0 such that for every S < S0 the optimum represents all n features; 1 if they are
         never lost, None if that fails at S_min already.
     S_onset : float or None
         The same for "more than d features".
-    rungs : tuple of CriticalSparsity
+    rungs : tuple of Crossing
         Every change of phase, S falling.
     represented : tuple of (low, high, count)
         Features represented, by intervals of S.
-    branches : tuple of Phase
+    branches : tuple of Branch
         S falling.
-    status, advice : str
-        "complete", or what was not reached.
-    importance : (n,) array or None
-        Weights of the features in the loss; None where all are 1.
+    evidence : Evidence
+        Numerical; proved for d >= n.
+    advice : str
+    remembered, kept : bool
+        Whether the cache answered, and whether it holds the answer now.
     """
 
-    n: int
+    features: Features
     d: int
-    law: Law
-    bias: bool
-    relu: bool
+    objective: Objective
     S_min: float
     S_star: float | None
     S_onset: float | None
-    rungs: tuple[CriticalSparsity, ...]
+    rungs: tuple[Crossing, ...]
     represented: tuple[tuple[float, float, int], ...]
-    branches: tuple[Phase, ...]
-    status: str
+    branches: tuple[Branch, ...]
+    evidence: Evidence
     advice: str
-    importance: Float | None = None
+    remembered: bool = False
+    kept: bool = False
+
+    @property
+    def n(self) -> int:
+        return self.features.n
+
+    @property
+    def law(self) -> Law:
+        return self.features.law
+
+    @property
+    def importance(self) -> Float:
+        return self.features.importance
+
+    @property
+    def bias(self) -> bool:
+        return self.objective.bias
+
+    @property
+    def relu(self) -> bool:
+        return self.objective.relu
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "d": self.d,
+            "S_star": self.S_star,
+            "one_minus_S_star": None if self.S_star is None else 1.0 - self.S_star,
+            "S_onset": self.S_onset,
+            "one_minus_S_onset": None if self.S_onset is None else 1.0 - self.S_onset,
+            "S_min": self.S_min,
+            "one_minus_S_min": 1.0 - self.S_min,
+            "ladder": [rung._values() for rung in self.rungs],
+            "represented": [
+                {"from": low, "to": high, "count": count} for low, high, count in self.represented
+            ],
+            "status": self.evidence,
+            "advice": self.advice,
+            **model_values(self.features, self.objective),
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        def both(S: float | None, meaning: str) -> str:
+            if S is None:
+                return "none"
+            return f"{shown(S, 12)}   (1 - S = {shown(1.0 - S, 12)}; {meaning})"
+
+        return [
+            ("S*", both(self.S_star, "below it all features are represented")),
+            ("S_onset", both(self.S_onset, "below it more than d features are")),
+            ("model", model_text(self.features, self.objective)),
+            ("status", self.evidence),
+            ("advice", self.advice),
+            *exact_facts(self.rungs),
+        ]
+
+    def _tables(self) -> list[Table]:
+        columns = ["S", "1 - S", "denser", "sparser", "order"]
+        rows = [[x.S, 1.0 - x.S, str(x.denser), str(x.sparser), x.order] for x in self.rungs]
+        ladder = Table(f"Ladder, from S = 1 down to {shown(self.S_min)}", columns, rows)
+        spans = [[low, high, f"{count} of {self.n}"] for low, high, count in self.represented]
+        counts = Table("Features represented", ["from S", "to S", "count"], spans)
+        return [ladder, counts] if rows else [counts]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the loss of every branch over that of ignoring all features, and the changes."""
+        from packing.plotting import new_figure
+
+        ax = ax or new_figure(8.0, 5.0).add_subplot()
+        for branch in self.branches:
+            below = branch.S < 1.0  # where nothing varies there is nothing to lose
+            S, loss = branch.S[below], branch.loss[below]
+            nothing = [ignoring_all(self.features.at(s), self.objective) for s in S]
+            ax.plot(S, loss / np.array(nothing), label=branch.name)
+        for rung in self.rungs:
+            ax.axvline(rung.S, color="0.6", lw=0.8, ls="-" if rung.order == "first" else ":")
+        ax.set(xscale="log", xlabel="S, chance that a feature is on", ylabel="loss / ignoring all")
+        ax.legend(fontsize="small")
+        return ax
+
+
+def ignoring_all(features: Features, objective: Objective) -> float:
+    """The least loss of W = 0."""
+    return float(features.importance @ (features.variance if objective.bias else features.second))
 
 
 def ladder(
-    n: int,
+    features: Features,
     d: int,
     *,
-    law: str | Law = "binary",
-    importance: Float | None = None,
-    bias: bool = True,
-    relu: bool = True,
-    S_min: float = 1e-4,
+    objective: Objective = PLAIN,
+    exact: bool = False,
+    S_min: float = S_MIN,
     seed: int = 0,
     starts: int | None = None,
+    cache: bool = True,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Every phase of the optimum from S = 1 down to S_min, and every S at which it changes.
+    """Every phase of n features in d dimensions as S falls from 1 to S_min, and where they change.
 
     Parameters
     ----------
-    n, d : int
-        Features and hidden dimensions.
-    law, importance, bias, relu
-        The model, as in `theory.optimum.optimum`.
+    features : Features
+        Law and importance of n features that share one S; which S they have does not count.
+    d : int
+        Hidden dimensions.
+    objective : Objective
+        With or without biases, with or without ReLU.
+    exact : bool
+        Also the polynomial whose root S is, or an enclosure, and the formulas of the blocks on both
+        sides, for every change where they are known (see `has_exact_forms`).
     S_min : float
         Lower end of the ladder, in (0, 0.5].
     seed, starts : int
-        As in `optimum`; `starts` is per grid point.
+        As in `theory.optimum`; `starts` is per grid point.
+    cache : bool
+        Take the answer that was kept of the same question on disk, or keep this one.
     progress : callable, optional
         Called with a stage and the fraction done.
 
     Returns
     -------
     Ladder
-        Numerical: rungs to 1e-8 in S where branches cross, 1e-5 where the change is continuous;
-        that no phase is missing rests on the search (docs/theory.md, section 6).
+        Numerical: changes to 1e-8 in S where branches cross, 1e-5 where the change is continuous;
+        that no phase is missing rests on the search (docs/theory.md, section 6). Exact forms are
+        proved or enclosed, each as it says.
+
+    Raises
+    ------
+    BadInput
+        If an argument is out of range.
     """
-    n, d, seed = whole(n, "n"), whole(d, "d"), seed_of(seed)
+    d, seed = whole(d, "d"), seed_of(seed)
     if starts is not None:
         starts = whole(starts, "starts")
     S_min = float(probabilities(S_min, 1)[0])
     if S_min > 0.5:
         raise BadInput(f"S_min = {S_min:g} is out of range: give a number in (0, 0.5]")
-    features = Features.of(n, 0.5, law, importance)
-    problem = Problem(features, Shape(n, d, bias), relu)
-    if d >= n:
-        return _all_dedicated(n, d, law_named(law), bias, relu, S_min)
-    tracker = Tracker(problem, seed, starts or _starts(n, features.law), progress or _silent)
-    grid = _grid(S_min, isinstance(features.law, Binary))
-    points = optima_on(tracker, grid)
-    rungs: list[Rung] = []
+    features = features.at(0.5)
+    if d >= features.n:
+        return _all_dedicated(features, d, objective, S_min)
+    asked = _question(features, d, objective, S_min, seed, starts) if cache else None
+    found = _remembered(asked)
+    if found is None:
+        found = searched(features, d, objective, S_min, seed, starts, progress)
+        found = replace(found, kept=asked is not None and disk.remember(asked, found))
+    if exact and has_exact_forms(features, objective):
+        rungs = []
+        for done, rung in enumerate(found.rungs):
+            if progress is not None:
+                progress("exact forms", done / len(found.rungs))
+            rungs.append(with_exact_form(rung, features.law.name))
+        found = replace(found, rungs=tuple(rungs))
+    return found
+
+
+critical = ladder
+"""The verb of the command `packing critical`: the same question under its other name."""
+
+
+def has_exact_forms(features: Features, objective: Objective) -> bool:
+    """Whether changes of phase have exact forms: equal importance, bias, ReLU, a law with them."""
+    alike = np.ptp(features.importance) == 0.0
+    return objective == PLAIN and bool(alike) and features.law.name in EXACT_LAWS
+
+
+def searched(
+    features: Features,
+    d: int,
+    objective: Objective,
+    S_min: float,
+    seed: int,
+    starts: int | None,
+    progress: Progress | None,
+) -> Ladder:
+    """The ladder computed afresh, for d < n."""
+    problem = Problem(features, Shape(features.n, d, objective.bias), objective.relu)
+    many = starts or _starts(features.n, features.law)
+    tracker = Tracker(problem, seed, many, progress or _silent)
+    points = optima_on(tracker, _grid(S_min, isinstance(features.law, Binary)))
+    changes: list[Change] = []
     for i in range(len(points) - 1):
         tracker.report("locating changes", i / (len(points) - 1))
-        rungs += changes_between(tracker, points[i], points[i + 1])
-    rungs.sort(key=lambda q: -q.S)
-    return _assemble(tracker, points, rungs, S_min)
+        changes += changes_between(tracker, points[i], points[i + 1])
+    changes.sort(key=lambda q: -q.S)
+    return _assemble(tracker, points, changes, S_min)
 
 
 def _silent(stage: str, fraction: float) -> None:
@@ -448,17 +610,17 @@ def _grid(S_min: float, binary: bool) -> Float:
     return np.unique(np.concatenate([[S_min], grid[grid >= S_min]]))
 
 
-def _assemble(tracker: Tracker, points: list[Point], rungs: list[Rung], S_min: float) -> Ladder:
+def _assemble(tracker: Tracker, points: list[Point], changes: list[Change], S_min: float) -> Ladder:
     problem = tracker.problem
     f, shape = problem.features, problem.shape
-    edges = [1.0, *[r.S for r in rungs], S_min]
+    edges = [1.0, *[q.S for q in changes], S_min]
     # where branches are computed for pictures: the grid, the changes, and between
     drawn = sorted({q.S for q in points} | set(edges[1:-1]))
     drawn = sorted(set(drawn) | {0.5 * (x + y) for x, y in pairwise(drawn)})
     branches, spans = [], []
     for k in range(len(edges) - 1):
         high, low = edges[k], edges[k + 1]
-        near = [*([rungs[k - 1].lo] if k else []), *([rungs[k].hi] if k < len(rungs) else [])]
+        near = [q.lo for q in changes[max(k - 1, 0) : k]] + [q.hi for q in changes[k : k + 1]]
         member = _member(tracker, points, near, low, high)
         spans.append((low, high, member.represented))
         branches.append(_branch(tracker, drawn, member, low, high))
@@ -470,24 +632,19 @@ def _assemble(tracker: Tracker, points: list[Point], rungs: list[Rung], S_min: f
             represented.append((low, high, count))
     whole_set = int(np.sum(f.importance > 0.0))
     return Ladder(
-        f.n,
-        shape.d,
-        f.law,
-        shape.bias,
-        problem.relu,
-        S_min,
-        _threshold(represented, lambda c: c >= whole_set),
-        _threshold(represented, lambda c: c > shape.d),
-        tuple(
-            CriticalSparsity(r.S, r.bracket, r.hi.name, r.lo.name, r.order, r.lo.value)
-            for r in rungs
+        features=f,
+        d=shape.d,
+        objective=Objective(shape.bias, problem.relu),
+        S_min=S_min,
+        S_star=_threshold(represented, lambda c: c >= whole_set),
+        S_onset=_threshold(represented, lambda c: c > shape.d),
+        rungs=tuple(
+            Crossing(q.S, q.bracket, q.hi.phase, q.lo.phase, q.order, q.lo.value) for q in changes
         ),
-        tuple(represented),
-        tuple(branches),
-        "complete",
-        "numerical: every rung found by search and root finding; a phase narrower than the grid "
-        "of S can be missed",
-        f.importance,
+        represented=tuple(represented),
+        branches=tuple(branches),
+        evidence=Evidence.NUMERICAL,
+        advice=COMPLETE,
     )
 
 
@@ -514,7 +671,7 @@ def _member(
     return min((tracker.follow(S, q) for q in near), key=by_value)
 
 
-def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high: float) -> Phase:
+def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high: float) -> Branch:
     """The branch of `member` over its interval and a few points beyond."""
     kept = [member]
     for direction in (1, -1):
@@ -532,8 +689,8 @@ def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high
                 break
     kept.sort(key=lambda q: q.S)
     W, b = (q[0] for q in tracker.problem.shape.split(member.theta[None]))
-    return Phase(
-        member.name,
+    return Branch(
+        member.phase,
         np.array([q.S for q in kept]),
         np.array([q.value for q in kept]),
         np.array([q.represented for q in kept]),
@@ -543,64 +700,28 @@ def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high
     )
 
 
-def _all_dedicated(n: int, d: int, law: Law, bias: bool, relu: bool, S_min: float) -> Ladder:
+def _all_dedicated(features: Features, d: int, objective: Objective, S_min: float) -> Ladder:
     """d >= n: every feature dedicated at every S, loss 0, nothing changes. Proved."""
-    W = np.eye(d, n)
-    phase = Phase(
-        name_of(W, np.zeros(n)).name,
-        np.array([S_min, 1.0]),
-        np.zeros(2),
-        np.array([n, n]),
-        (S_min, 1.0),
-        W,
-        np.zeros(n),
-    )
-    onset = None if n <= d else 1.0
+    n = features.n
+    W, b = np.eye(d, n), np.zeros(n)
+    ends, counts = np.array([S_min, 1.0]), np.array([n, n])
+    phase = Phase.of(name_of(W, b))
     return Ladder(
-        n,
-        d,
-        law,
-        bias,
-        relu,
-        S_min,
-        1.0,
-        onset,
-        (),
-        ((S_min, 1.0, n),),
-        (phase,),
-        "exact",
-        "d >= n: every feature has a dimension of its own and the loss is 0",
+        features=features,
+        d=d,
+        objective=objective,
+        S_min=S_min,
+        S_star=1.0,
+        S_onset=None,
+        rungs=(),
+        represented=((S_min, 1.0, n),),
+        branches=(Branch(phase, ends, np.zeros(2), counts, (S_min, 1.0), W, b),),
+        evidence=Evidence.PROVED,
+        advice=DEDICATED,
     )
 
 
-# Numerical ladders that the command line has computed before, from the cache.
-#
-# `packing critical` keeps its answers; the same question is asked here, and answered by a search
-# only
-# where that is wanted, since a ladder takes seconds to minutes.
-
-
-S_MIN = 1e-4
-"""Where `packing critical` ends its ladders unless told otherwise."""
-
-MOST = 1000
-"""Features beyond which no ladder of optima is asked for: a search has no chance there."""
-
-
-def question(n: int, d: int, law: str) -> dict[str, Any]:
-    """What `packing critical -n N -d D --law LAW` asks the cache."""
-    return {
-        "verb": "ladder",
-        "n": n,
-        "d": d,
-        "law": law,
-        "importance": [1.0] * n,
-        "bias": True,
-        "relu": True,
-        "S_min": S_MIN,
-        "seed": 0,
-        "starts": None,
-    }
+# Ladders that were asked for before: a ladder takes seconds to minutes, so answers are kept.
 
 
 def numerical_ladder(
@@ -613,6 +734,8 @@ def numerical_ladder(
     progress: Progress | None = None,
 ) -> Ladder | None:
     """The ladder of true optima, equal importance with biases and ReLU, or None where unknown.
+
+    For tables of mixtures, which have any number of features: beyond MOST nothing is known.
 
     Parameters
     ----------
@@ -639,38 +762,23 @@ def numerical_ladder(
                 f"n = {n}: true optima are searched for up to {MOST} features; leave --optimum out"
             )
         return None
-    asked = question(n, d, law)
-    kept = cache.read(asked) if keep else None
-    if kept is not None and "ladder" in kept:
-        found: Ladder = cache.decode(kept["ladder"])
-        return found
-    if not search and d < n:  # for d >= n it is known without a search
-        return None
+    features = Features.of(n, 0.5, law)
+    if search or d >= n:
+        return ladder(features, d, cache=keep, progress=progress)
+    return _remembered(_question(features, d, PLAIN, S_MIN, 0, None)) if keep else None
 
+
+def _question(*asked: Any) -> dict[str, Any] | None:
+    """What the cache is asked; None for a law that has no name of its own."""
     try:
-        found = ladder(n, d, law=law, S_min=S_MIN, progress=progress)
-    except NotReached:
+        return {"verb": "ladder", "asked": disk.encode(asked)}
+    except TypeError:
         return None
-    if keep and found.status in ("complete", "exact"):
-        _keep(asked, found)
-    return found
 
 
-def _keep(asked: dict[str, Any], found: Ladder) -> None:
-    """As `packing critical` keeps it: its own answer, and the ladder to draw."""
-    from packing.cli.app import plain
-    from theory.cli.model import ladder_values
-
-    values = {
-        "n": found.n,
-        "d": found.d,
-        **ladder_values(found, S_MIN, None),
-        "law": asked["law"],
-        "bias": True,
-        "relu": True,
-        "importance": Features.of(found.n, 0.5, asked["law"]).importance,
-    }
-    cache.write(asked, {"values": plain(values), "ladder": cache.encode(found)})
+def _remembered(asked: dict[str, Any] | None) -> Ladder | None:
+    found: Ladder | None = None if asked is None else disk.recall(asked)
+    return None if found is None else replace(found, remembered=True, kept=True)
 
 
-__all__ = ["CriticalSparsity", "Ladder", "Phase", "ladder"]
+__all__ = ["Branch", "Ladder", "critical", "ladder", "numerical_ladder"]

@@ -1,43 +1,45 @@
 """The (W, b) of least expected loss: search widely on a surrogate, polish on the exact loss.
 
 What comes back is a stationary point of the exact loss, with its Hessian spectrum, the number of
-independent starts that reached it and a status. No finite search proves a global minimum; the
-status says how sure this one is.
+independent starts that reached it and a sentence of advice. No finite search proves a global
+minimum; the advice says how sure this one is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
 from packing.recognition import Block, name_of
+from packing.results import Evidence, Result, Table, shown
 from packing.types import Float, Progress
-from theory.features import Features, seed_of, whole
+from theory.features import Features, question_facts, question_values, seed_of, whole
 from theory.global_search import NEWTON_UP_TO, Found, Polished, Problem, Shape, least_norm, minima
-from theory.losses.expected import Loss, checked, loss
+from theory.losses.expected import ROWS_SHOWN, Loss, checked, loss
+from theory.objective import PLAIN, Objective
 
-#: Statuses of `Optimum`, each with its sentence.
-STATUS = {
-    "exact": "known in closed form: every feature has a dimension of its own",
-    "constant": "known in closed form: inputs that never vary are reproduced by biases alone",
-    "found-often": "several independent starts reached it and none went lower",
-    "found-rarely": "few starts reached it, so a rarer, better optimum is likely: raise --starts",
-    "guided": "only starts built from other optima reached it; raise --starts to test it",
-    "flat": "a whole family of weights ties for the least loss; the one of least norm is shown",
-    "unsettled": "the gradient did not vanish, or a way down was left; the loss is an upper bound",
-}
+DEDICATED = "known in closed form: every feature has a dimension of its own"
+CONSTANT = "known in closed form: inputs that never vary are reproduced by biases alone"
+OPEN = "the gradient did not vanish, or a way down was left; the loss is an upper bound"
+FLAT = "a whole family of weights ties for the least loss; the one of least norm is shown"
+GUIDED = "only starts built from other optima reached it; raise --starts to test it"
+RARE = "few starts reached it, so a rarer, better optimum is likely: raise --starts"
+OFTEN = "several independent starts reached it and none went lower"
 
 
-@dataclass(frozen=True, eq=False)
-class Optimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Optimum(Result):
     """The best model found.
 
     Parameters
     ----------
+    features, objective
+        What was asked.
     W, b : (d, n) and (n,) arrays
         Weights and biases; the arrangement is fixed up to rotation.
     loss : Loss
@@ -58,11 +60,14 @@ class Optimum:
         No eigenvalue is negative beyond rounding (True where not computed).
     hits, starts : int
         Random starts that reached this optimum (at least), of how many.
-    status, advice : str
-        How sure the answer is, as a word and as a sentence.
+    evidence : Evidence
+        Proved where the answer is known in closed form, unsettled where it is not even a minimum.
+    advice : str
+        How sure the answer is, as a sentence.
     """
 
     features: Features
+    objective: Objective
     W: Float
     b: Float
     loss: Loss
@@ -75,7 +80,7 @@ class Optimum:
     stable: bool
     hits: int
     starts: int
-    status: str
+    evidence: Evidence
     advice: str
 
     @property
@@ -84,13 +89,91 @@ class Optimum:
         total = float(np.sum(self.W**2))
         return self.W.shape[0] / total if total > 0.0 else float("inf")
 
+    @property
+    def sure(self) -> bool:
+        """Proved, or one minimum that several independent starts reached: nothing to warn of."""
+        return self.evidence is Evidence.PROVED or self.advice == OFTEN
+
+    def _values(self) -> dict[str, Any]:
+        d, n = self.W.shape
+        return {
+            "n": n,
+            "d": d,
+            "loss": self.loss.total,
+            "capacity": self.loss.capacity,
+            "interference": self.loss.interference,
+            "W": self.W,
+            "b": self.b,
+            "name": self.name,
+            "blocks": [{"name": x.name, "features": x.features} for x in self.blocks],
+            "represented": self.represented,
+            "dimensionality": self.dimensionality,
+            "status": self.evidence,
+            "advice": self.advice,
+            "error_bound": self.loss.error_bound,
+            "hits": self.hits,
+            "starts": self.starts,
+            "gradient_norm": self.gradient_norm,
+            "stable": self.stable,
+            "spectrum": self.spectrum,
+            "D_star": self.D_star,
+            "per_feature": self.loss.per_feature,
+            **question_values(self.features, self.objective),
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        d, n = self.W.shape
+        return [
+            ("arrangement", self.name),
+            *self.loss.parts(),
+            ("represented", f"{self.represented} of {n} features in d = {d}"),
+            ("D* = d/|W|^2", shown(self.D_star if np.isfinite(self.D_star) else None, 6)),
+            *question_facts(self.features, self.objective),
+            ("found by", f"{self.hits} of {self.starts} starts"),
+            ("gradient", shown(self.gradient_norm, 2)),
+            ("status", self.evidence),
+            ("advice", self.advice),
+        ]
+
+    def _tables(self) -> list[Table]:
+        d, n = self.W.shape
+        if n > ROWS_SHOWN:
+            return []
+        block = {i: x.name for x in self.blocks for i in x.features}
+        axes = d if d <= 4 else 0  # coordinates of more dimensions do not fit a line
+        columns: dict[str, Iterable[Any]] = {
+            "feature": range(n),
+            "block": [block.get(i, "-") for i in range(n)],
+            "norm": np.linalg.norm(self.W, axis=0),
+            "b": self.b,
+            "D_i": self.dimensionality,
+            "loss": self.loss.per_feature,
+            **{f"W[{a}]": self.W[a] for a in range(axes)},
+        }
+        rows = list(zip(*columns.values(), strict=True))
+        return [Table("Features", list(columns), rows, dict.fromkeys(columns, 6))]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the columns of W where d <= 2, else their Gram matrix, block by block."""
+        from packing.plotting import draw_gram, draw_vectors, new_figure, vector_colours
+
+        d, n = self.W.shape
+        ax = ax or new_figure(5.0, 5.0).add_subplot()
+        placed = [i for block in self.blocks for i in block.features]
+        colours = vector_colours([block.features for block in self.blocks], n)
+        if d <= 2:
+            draw_vectors(ax, self.W, placed, colours)
+        else:
+            draw_gram(ax, self.W, placed + sorted(set(range(n)) - set(placed)), colours)
+        ax.set_title(self.name)
+        return ax
+
 
 def optimum(
     features: Features,
     d: int,
     *,
-    bias: bool = True,
-    relu: bool = True,
+    objective: Objective = PLAIN,
     seed: int = 0,
     starts: int | None = None,
     guesses: Sequence[tuple[Float, Float]] = (),
@@ -104,8 +187,8 @@ def optimum(
         n features with their S, law and importance.
     d : int
         Hidden dimensions.
-    bias, relu : bool
-        False for the model without biases, or without ReLU.
+    objective : Objective
+        With or without biases, with or without ReLU.
     seed : int
         Same seed, same answer.
     starts : int, optional
@@ -128,10 +211,10 @@ def optimum(
     d, seed = whole(d, "d"), seed_of(seed)
     if starts is not None:
         starts = whole(starts, "starts")
-    problem = Problem(features, Shape(features.n, d, bias), relu)
+    problem = Problem(features, Shape(features.n, d, objective.bias), objective.relu)
     if d >= features.n:
         return _dedicated(problem)
-    if bias and not np.any(features.importance * features.variance):
+    if objective.bias and not np.any(features.importance * features.variance):
         return _constant(problem)
     found = minima(
         problem,
@@ -148,27 +231,28 @@ def optimum(
 
 
 def describe(problem: Problem, found: Found) -> Optimum:
-    """An `Optimum` from a stationary point: loss in parts, name, dimensionalities, status."""
+    """An `Optimum` from a stationary point: loss in parts, name, dimensionalities, evidence."""
     features, point = problem.features, found.point
     W, b = (q[0] for q in problem.shape.split(point.theta[None]))
     counted = features.importance > 0.0
     named = name_of(np.where(counted, W, 0.0), b)
     settled = 1e-9 if point.spectrum.size else 1e-6  # without a Hessian descent ends earlier
+    evidence, advice = Evidence.NUMERICAL, OFTEN
     if point.gradient_norm > settled * problem.scale or not point.stable:
-        status = "unsettled"
+        evidence, advice = Evidence.UNSETTLED, OPEN
     elif point.flat:
-        status = "flat"
+        advice = FLAT
     elif found.hits == 0:
-        status = "guided"
+        advice = GUIDED
     elif found.hits < max(3, found.starts // 60):
-        status = "found-rarely"
-    else:
-        status = "found-often"
+        advice = RARE
+    objective = Objective(problem.shape.bias, problem.relu)
     return Optimum(
         features=features,
+        objective=objective,
         W=W.copy(),
         b=b.copy(),
-        loss=loss(W, b, features=features, relu=problem.relu),
+        loss=loss(W, b, features=features, objective=objective),
         name=named.name,
         blocks=named.blocks,
         represented=named.represented,
@@ -178,8 +262,8 @@ def describe(problem: Problem, found: Found) -> Optimum:
         stable=point.stable,
         hits=found.hits,
         starts=found.starts,
-        status=status,
-        advice=STATUS[status],
+        evidence=evidence,
+        advice=advice,
     )
 
 
@@ -188,7 +272,7 @@ def _dedicated(problem: Problem) -> Optimum:
     W = np.eye(problem.shape.d, problem.shape.n)
     theta = problem.shape.join(W[None], np.zeros((1, problem.shape.n)))[0]
     answer = describe(problem, Found(Polished(theta, 0.0, 0.0, np.zeros(0), 0), 1, 1))
-    return replace(answer, status="exact", advice=STATUS["exact"])
+    return replace(answer, evidence=Evidence.PROVED, advice=DEDICATED)
 
 
 def _constant(problem: Problem) -> Optimum:
@@ -196,7 +280,7 @@ def _constant(problem: Problem) -> Optimum:
     W = np.zeros((problem.shape.d, problem.shape.n))
     theta = problem.shape.join(W[None], problem.features.mean[None])[0]
     answer = describe(problem, Found(Polished(theta, 0.0, 0.0, np.zeros(0), 0), 1, 1))
-    return replace(answer, status="constant", advice=STATUS["constant"])
+    return replace(answer, evidence=Evidence.PROVED, advice=CONSTANT)
 
 
 def _thetas(shape: Shape, guesses: Sequence[tuple[Float, Float]]) -> Float | None:
@@ -213,4 +297,4 @@ def _thetas(shape: Shape, guesses: Sequence[tuple[Float, Float]]) -> Float | Non
     return shape.join(W, np.array([b for _, b in guesses], dtype=float))
 
 
-__all__ = ["STATUS", "Optimum", "optimum"]
+__all__ = ["Optimum", "optimum"]

@@ -265,7 +265,7 @@ def _at(S: Float, at: Float, value: Float) -> Float:
 
 def _branch_order(ladder: Ladder) -> list[str]:
     """Names of the branches, those of the ladder first and in its order from S = 1 down."""
-    on_ladder = [name for rung in ladder.rungs for name in (rung.denser, rung.sparser)]
+    on_ladder = [str(phase) for rung in ladder.rungs for phase in (rung.denser, rung.sparser)]
     return list(dict.fromkeys([*on_ladder, *(phase.name for phase in ladder.branches)]))
 
 

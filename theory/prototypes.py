@@ -23,6 +23,7 @@ import numpy as np
 from packing.errors import BadInput
 from packing.types import Float
 from theory.features import law_named
+from theory.symmetric import closed_form
 
 LAW = "uniform"
 BLOCKS: dict[str, tuple[tuple[Fraction, int], ...]] = {
@@ -71,11 +72,9 @@ def block_polynomial(block: str) -> Any:
     """Loss per feature of a block with unit norms and no bias: a polynomial in S, exact.
 
     Proved: the loss is a polynomial of degree at most n in S, fixed by its values at n + 1 points,
-    which `theory.closed_form` gives as fractions.
+    which `theory.symmetric.closed_form` gives as fractions.
     """
     import sympy
-
-    from theory.symmetric import closed_form
 
     S, _ = symbols()
     form = closed_form(BLOCKS[block], LAW)

@@ -353,7 +353,7 @@ def _critical(suite: Suite, rule: Rule, samples: Mapping[str, Sample]) -> Check:
         if wrong is not None:
             shift = abs(wrong - expected)
             controls.append(control(name, wrong, shift, estimate, rule.tolerance))
-    return _judged(rule, expected, estimate, rule.tolerance, controls, "", ladder.status)
+    return _judged(rule, expected, estimate, rule.tolerance, controls, "", ladder.evidence)
 
 
 def _wrong_star(setting: Setting, name: str, right: float) -> float | None:

@@ -24,6 +24,7 @@ from packing.errors import BadInput
 from packing.results import Result, shown
 from packing.types import Float
 from theory.features import LAWS, Features
+from theory.objective import Objective
 
 JOINTS = ("independent", "one-on", "together", "apart")
 """How features are on together; the last two name the size of their groups: ``together:2``."""
@@ -157,6 +158,11 @@ class Setting:
         """The same as independent features of `theory`."""
         S = list(self.S) if isinstance(self.S, tuple) else self.S
         return Features.of(self.n, S, self.law, self.importance)
+
+    @property
+    def objective(self) -> Objective:
+        """The model, as `theory` calls it."""
+        return Objective(self.bias, self.relu)
 
     @property
     def independent(self) -> bool:

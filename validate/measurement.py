@@ -324,7 +324,7 @@ def _measured(
     exact = bound = None
     if setting.independent:
         try:
-            found = loss(W, b, features=setting.features, relu=setting.relu)
+            found = loss(W, b, features=setting.features, objective=setting.objective)
             exact, bound = found.total, found.error_bound
         except BadInput:
             if not lost:

@@ -18,6 +18,7 @@ import numpy as np
 from packing import cache
 from packing.arrangement import Arrangement
 from packing.errors import BadInput
+from packing.results import Evidence
 from packing.types import Float
 from theory.features import Features
 from theory.ladders import Ladder, ladder
@@ -98,7 +99,7 @@ def best(V: Float, setting: Setting) -> tuple[float, float]:
 
     def cost(x: Float) -> tuple[float, Float]:
         bias = np.full(n, x[1] if setting.bias else 0.0)
-        at = loss(x[0] * V, bias, features=features, relu=setting.relu, gradient=True)
+        at = loss(x[0] * V, bias, features=features, objective=setting.objective, gradient=True)
         assert at.grad_W is not None and at.grad_b is not None
         slope = float(at.grad_b.sum()) if setting.bias else 0.0
         return at.total, np.array([float(np.sum(at.grad_W * V)), slope])
@@ -160,7 +161,8 @@ class Truth:
     min_angle : float
         Between represented features, degrees; nan for fewer than two.
     name, status : str
-        Status of the optimum (`theory.optimum`), or ``named`` for a named arrangement.
+        Evidence of the optimum, unsettled where starts do not confirm it; ``named`` for a named
+        arrangement.
     """
 
     setting: Setting
@@ -195,8 +197,7 @@ def predicted(setting: Setting) -> Optimum:
         return optimum(
             setting.features,
             setting.d,
-            bias=setting.bias,
-            relu=setting.relu,
+            objective=setting.objective,
             starts=STARTS if large else None,
             guesses=_named(setting) if large else (),
         )
@@ -206,21 +207,7 @@ def predicted(setting: Setting) -> Optimum:
 
 def ladder_of(setting: Setting) -> Ladder:
     """The ladder of a setting's model; its S is not used."""
-    question = {"verb": "validated ladder", "setting": _plain(asdict(replace(setting, S=0.5)))}
-    importance = None if setting.importance is None else np.array(setting.importance)
-
-    def ask() -> Ladder:
-        return ladder(
-            setting.n,
-            setting.d,
-            law=setting.law,
-            importance=importance,
-            bias=setting.bias,
-            relu=setting.relu,
-            S_min=1e-3,
-        )
-
-    return _kept(question, ask)
+    return ladder(setting.features, setting.d, objective=setting.objective, S_min=1e-3)
 
 
 def truth(setting: Setting) -> Truth:
@@ -231,7 +218,8 @@ def truth(setting: Setting) -> Truth:
         return bound(setting)
     best = predicted(setting)
     rounding = best.loss.error_bound + POLISH * best.loss.total
-    name, status = best.name, best.status
+    # a search that its own starts do not confirm predicts, and the report says that it is unsettled
+    name, status = best.name, best.evidence if best.sure else Evidence.UNSETTLED
     return _truth(setting, best.W, best.b, best.loss.total, rounding, name, status)
 
 
@@ -278,7 +266,7 @@ def arranged(setting: Setting, name: str) -> Truth:
         As `named.built`.
     """
     W, b = built(setting, name)
-    total = loss(W, b, features=setting.features, relu=setting.relu)
+    total = loss(W, b, features=setting.features, objective=setting.objective)
     return _truth(setting, W, b, total.total, total.error_bound, name, "named")
 
 
@@ -353,14 +341,10 @@ def _plain(x: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(question: dict[str, Any], ask: Callable[[], Any]) -> Any:
-    kept = cache.read(question)
-    if kept is not None:
-        try:
-            return cache.decode(kept["answer"])
-        except (KeyError, TypeError, ValueError, AttributeError, ImportError):
-            pass  # an entry that cannot be read is a miss
-    answer = ask()
-    cache.write(question, {"answer": cache.encode(answer)})
+    answer = cache.recall(question)
+    if answer is None:
+        answer = ask()
+        cache.remember(question, answer)
     return answer
 
 

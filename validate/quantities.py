@@ -72,7 +72,7 @@ def _excess(truth: Truth, sample: Sample) -> float:
     for trained, measured in sample.best:
         setting, right = truth.setting, _loss((trained, measured))
         b = trained.b if setting.bias else np.zeros_like(trained.b)
-        other = loss(trained.W, b, features=setting.features, relu=setting.relu)
+        other = loss(trained.W, b, features=setting.features, objective=setting.objective)
         found.append(other.total / right - 1.0)
     return float(np.mean(found))
 

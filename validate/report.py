@@ -193,7 +193,7 @@ CHECK_COLUMNS = (
     "reason",
 )
 
-SURE = ("exact", "constant", "found-often", "named", "complete")
+SURE = ("proved", "enclosed", "numerical", "named")
 """Statuses of predictions that need no remark."""
 
 

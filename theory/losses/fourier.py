@@ -1,6 +1,19 @@
-r"""The Fourier series behind `theory.losses.fourier`: its kernels, their weights, their errors.
+r"""Rows of any law and any n, from the transform E e^{iuz}, with an error bound found afterwards.
 
-For |z| < P, with u_k = (2 pi / P) (k + 1/2),
+E[(x_own - z_+)^2] = E x_own^2 - 2 E[x_own z_+] + E z_+^2, and both expectations of z_+ are Fourier
+series in E e^{iuz} and E[x_own e^{iuz}], products of one factor a feature. Patterns with few
+features on are taken exactly (`few_on`), the series sees the rest: a positive measure, summed
+without cancellation by carrying "exactly k on" beside "more on".
+
+The bound adds, all computed here: what rounding the kink off and cutting the series cost (the
+smaller of two ways: a Gaussian-rounded kink for laws with atoms, the decay of the transform for
+laws with a density), the chance that |z| leaves the period (Chernoff), weights treated as zero,
+and rounding, for which a law's transform is trusted to about ten units in the last place.
+Nodes are added until the bound meets ``rtol * value`` or the work cap is reached. The gradient is
+that of the computed value and has no bound. Near an atom it is smoothed over the width sigma, and
+it is no better than a few digits where weights of very different sizes decide the sign of z.
+
+The series. For |z| < P, with u_k = (2 pi / P) (k + 1/2),
 
     z_+^2 = z^2/2 + P z/2 - (4/P) sum_k sin(u_k z) / u_k^3,
     z_+   = z/2 + P/4     - (2/P) sum_k cos(u_k z) / u_k^2,         k = 0, 1, 2, ...
@@ -193,8 +206,8 @@ def dot(values: Float, w: Float) -> Float:
 
 # Patterns with few features on, exactly: the part of a row's law that has atoms and never decays.
 #
-# `theory.losses.fourier` splits the law of (x, z) into the patterns with at most ``order`` features
-# on, taken here in closed form, and the rest, taken by a Fourier series. The series has the kernels
+# The law of (x, z) is split into the patterns with at most ``order`` features on, taken here in
+# closed form, and the rest, taken by a Fourier series. The series has the kernels
 #
 #     r2(z) = z_+^2 - z^2/2 - P z/2,        r1(z) = z_+ - z/2 - P/4,
 #
@@ -382,9 +395,8 @@ def _positive(law: Law, a: Float, b: Float, power: int, degree: int) -> Float:
     return total
 
 
-# Transforms of the residual measure at the nodes u = 2 pi (k + 1/2) / P.
-#
-# The cost of a row is here: a factor for every feature at every node.
+# Transforms of the residual measure at the nodes u = 2 pi (k + 1/2) / P. The cost of a row is here:
+# a factor for every feature at every node.
 
 
 Index = NDArray[np.intp]
@@ -609,10 +621,8 @@ def _spin(step: Float, k0: int, k1: int, factor: Float) -> Complex:
     return out.reshape(step.shape[0], k1 - k0)
 
 
-# How far z can reach: the period of the series, and what is left outside it.
-#
-# The period follows from the support of z, or from Chernoff's bound where that allows a shorter
-# one.
+# How far z can reach: the period of the series, and what is left outside it. The period follows
+# from the support of z, or from Chernoff's bound where that allows a shorter one.
 
 
 def size_of(a: Float, b: Float, p: Float, law: Law) -> Float:
@@ -688,23 +698,7 @@ def _real_transform(law: Law, s: Float) -> Float:
     return law.transform(s.astype(np.complex128), 0).real
 
 
-# Rows of any law and any n, from the transform E e^{iuz}, with an error bound found afterwards.
-#
-# E[(x_own - z_+)^2] = E x_own^2 - 2 E[x_own z_+] + E z_+^2, and both expectations of z_+ are
-# Fourier
-# series in E e^{iuz} and E[x_own e^{iuz}], products of one factor a feature
-# (`theory.losses.fourier`).
-# Patterns with few features on are taken exactly (`theory.losses.fourier`), the series sees the
-# rest: a
-# positive measure, summed without cancellation by carrying "exactly k on" beside "more on".
-#
-# The bound adds, all computed here: what rounding the kink off and cutting the series cost (the
-# smaller of two ways: a Gaussian-rounded kink for laws with atoms, the decay of the transform for
-# laws with a density), the chance that |z| leaves the period (Chernoff), weights treated as zero,
-# and rounding, for which a law's transform is trusted to about ten units in the last place.
-# Nodes are added until the bound meets ``rtol * value`` or the work cap is reached. The gradient is
-# that of the computed value and has no bound. Near an atom it is smoothed over the width sigma, and
-# it is no better than a few digits where weights of very different sizes decide the sign of z.
+# The rows.
 
 
 # Rows are summed in batches of MANY up to FIRST_CAP nodes, the few that need more in batches of

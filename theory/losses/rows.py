@@ -1,8 +1,9 @@
-"""Expected loss of single rows z = a.x + b, one engine a module, all with one signature.
+"""Expected loss of single rows z = a.x + b: what every engine answers, and the linear engine.
 
 ``rows(A, b, own, p, law, gradient)`` takes R rows at once: A (R, n) weights, b (R,) biases, own
 (R,) the feature each row reconstructs, p (R, n) on-probabilities. It returns a `RowLoss`. An
-engine answers for A and b as given; what rounding did to A before is bounded in `theory.loss`.
+engine answers for A and b as given; what rounding did to A before is bounded by
+`theory.losses.expected.loss`.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class RowLoss:
     db: Float | None = None
 
 
-# Row losses without the ReLU: second moments only, any law, any n. Proved.
-
-
 def rows(
     A: Float, b: Float, own: np.ndarray, p: Float, law: Law, gradient: bool = False
 ) -> RowLoss:
-    """E[(x_own - a.x - b)^2] = (E residual)^2 + sum_j c_j^2 Var x_j with c = e_own - a."""
+    """Row losses without the ReLU: second moments only, any law, any n. Proved.
+
+    E[(x_own - a.x - b)^2] = (E residual)^2 + sum_j c_j^2 Var x_j with c = e_own - a.
+    """
     here = np.arange(len(b))
     mean = p * law.mean
     variance = p * (law.second - law.mean**2 + law.mean**2 * (1.0 - p))

@@ -168,14 +168,10 @@ def irregular_phases(
     """
     from theory.ladders import numerical_ladder
 
-    found = ladder if ladder is not None else numerical_ladder(n, d, law)
-    if found is None and ask:
-        from theory.ladders import ladder as compute
-
-        found = compute(n, d, law=law)
+    found = ladder if ladder is not None else numerical_ladder(n, d, law, search=ask)
     if found is None:
         return None
-    plain = found.importance is None or np.ptp(found.importance) == 0.0
+    plain = np.ptp(found.importance) == 0.0
     if (found.n, found.d, found.law.name) != (n, d, law) or not plain:
         raise BadInput(
             f"the ladder is of n = {found.n}, d = {found.d}, law {found.law.name}: give that of "

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from packing.results import Evidence
 from packing.types import Float, Progress
 from theory.features import Features, whole
 from theory.mixtures.block_table import Block, checked
@@ -219,7 +220,7 @@ def optimum_row(
 
     found = optimum(Features.of(n, S, law), d, seed=seed, starts=starts, progress=progress)
     D_star = found.D_star
-    exact = found.status in ("exact", "constant")
+    exact = found.evidence is Evidence.PROVED
     return {
         "phase": found.name,
         "of": "optimum",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from packing.results import Evidence
 from packing.types import Progress
 from theory.ladders import S_MIN, Ladder, numerical_ladder
 from theory.mixtures import MixtureLadder, mixture_ladder
@@ -110,7 +111,7 @@ def optimum_rows(ladder: Ladder, law: str) -> list[dict[str, Any]]:
     for branch, high, low in zip(ladder.branches, edges[:-1], edges[1:], strict=True):
         inside = np.flatnonzero((low <= branch.S) & (high >= branch.S))
         count = int(branch.represented[inside[len(inside) // 2]]) if inside.size else 0
-        known = "proved" if ladder.status == "exact" else "numerical"
+        known = "exact" if ladder.evidence is Evidence.PROVED else "numerical"
         row = _row("optimum", branch.name, high, low, count, known)
         row["irregular"] = "irregular" in branch.name
         row["saves"] = _saving(ladder, law, branch.S[inside], branch.loss[inside])

@@ -145,8 +145,8 @@ class Evaluation(Result):
             "search_status": self.code.status,
             "advice": self.advice,
             "certificate": certificate,
-            "existence": self.existence and self.existence.as_dict(),
-            "algebraic": self.algebraic and self.algebraic.as_dict(),
+            "existence": self.existence and self.existence.to_dict(),
+            "algebraic": self.algebraic and self.algebraic.to_dict(),
         }
 
     def _facts(self) -> Sequence[tuple[str, str]]:

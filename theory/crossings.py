@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from packing.algebra.balls import fraction
 from packing.catalogue import entry
 from packing.errors import BadInput, NotReached
 from packing.recognition import Named
 from packing.results import Evidence, Result, shown
 from theory import symmetric
-from theory.symmetric.points import fraction
 
 NEAR = Fraction(1, 10**6)
 """Half the interval in which the crossing is looked for; changes are located to 1e-8."""

@@ -32,7 +32,7 @@ _SOFT = 1e-7  # brackets of continuous changes: the Hessian is singular at the p
 
 @dataclass(eq=False)
 class Point:
-    """An optimum at one S."""
+    """An optimum at one S; its name is the `Named.kind`, which stays along a branch."""
 
     S: float
     theta: Float
@@ -73,7 +73,7 @@ class Tracker:
     def named(self, theta: Float, tolerance: float = 1e-6) -> Named:
         W, b = (q[0] for q in self.problem.shape.split(theta[None]))
         counted = np.where(self.problem.features.importance > 0.0, W, 0.0)
-        return name_of(counted, b, tolerance=tolerance)
+        return name_of(counted, b, tolerance=tolerance, noise=0.0)
 
     def changes(self, S: float, a: Point, lo: Point, hi: Point, b: Point) -> bool:
         """Whether the name really changes at S on one branch.
@@ -83,11 +83,11 @@ class Tracker:
         """
         below = self.follow(max(a.S, 0.98 * S), lo)
         above = self.follow(min(b.S, 1.02 * S), hi)
-        return self.named(below.theta, 1e-5).name != self.named(above.theta, 1e-5).name
+        return self.named(below.theta, 1e-5).kind != self.named(above.theta, 1e-5).kind
 
     def point(self, S: float, found: Polished) -> Point:
         named = self.named(found.theta)
-        return Point(S, found.theta, found.value, named.name, named.represented)
+        return Point(S, found.theta, found.value, named.kind, named.represented)
 
     def follow(self, S: float, start: Point) -> Point:
         """The optimum at S that the one at start.S turns into."""
@@ -479,8 +479,8 @@ def _assemble(tracker: Tracker, points: list[Point], rungs: list[Rung], S_min: f
         _threshold(represented, lambda c: c >= whole_set),
         _threshold(represented, lambda c: c > shape.d),
         tuple(
-            CriticalSparsity(r.S, r.bracket, r.hi.name, r.lo.name, r.order, r.lo.value)
-            for r in rungs
+            CriticalSparsity(r.S, r.bracket, above.name, below.name, r.order, r.lo.value)
+            for r, (above, below) in zip(rungs, pairwise(branches), strict=True)
         ),
         tuple(represented),
         tuple(branches),
@@ -533,7 +533,7 @@ def _branch(tracker: Tracker, grid: list[float], member: Point, low: float, high
     kept.sort(key=lambda q: q.S)
     W, b = (q[0] for q in tracker.problem.shape.split(member.theta[None]))
     return Phase(
-        member.name,
+        tracker.named(member.theta).name,  # an irregular phase by the fingerprint of this member
         np.array([q.S for q in kept]),
         np.array([q.value for q in kept]),
         np.array([q.represented for q in kept]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from packing.arrangement import Arrangement
+from packing.arrangement import REPRESENTED, Arrangement
 from packing.errors import BadInput
 from packing.recognition import Block, name_of
 from packing.types import Float, Progress
@@ -151,8 +151,10 @@ def describe(problem: Problem, found: Found) -> Optimum:
     """An `Optimum` from a stationary point: loss in parts, name, dimensionalities, status."""
     features, point = problem.features, found.point
     W, b = (q[0] for q in problem.shape.split(point.theta[None]))
+    # what is not represented is set to 0, so that the weights say themselves what they are called
     counted = features.importance > 0.0
-    named = name_of(np.where(counted, W, 0.0), b)
+    W = np.where(counted & (np.linalg.norm(W, axis=0) > REPRESENTED), W, 0.0)
+    named = name_of(W, b)
     settled = 1e-9 if point.spectrum.size else 1e-6  # without a Hessian descent ends earlier
     if point.gradient_norm > settled * problem.scale or not point.stable:
         status = "unsettled"
@@ -166,7 +168,7 @@ def describe(problem: Problem, found: Found) -> Optimum:
         status = "found-often"
     return Optimum(
         features=features,
-        W=W.copy(),
+        W=W,
         b=b.copy(),
         loss=loss(W, b, features=features, relu=problem.relu),
         name=named.name,

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,15 +240,18 @@ def identify_values(named: Named, asked: dict[str, Any]) -> dict[str, Any]:
             "features": block.features,
             "symmetry_order": block.symmetry_order,
             "distance": block.distance,
+            "distortion": block.distortion,
             "nearest": block.nearest or None,
             "nearest_distance": block.nearest_distance,
             "fingerprint": block.fingerprint or None,
             "exact": block.exact,
+            "orbits": [asdict(orbit) for orbit in block.orbits],
         }
         for block in named.blocks
     ]
     return {
         "name": named.name,
+        "distortion": named.distortion,
         "blocks": blocks,
         "rattlers": named.rattlers,
         "represented": named.represented,
@@ -259,6 +263,8 @@ def identify_values(named: Named, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def identify_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
+    from packing.recognition import with_distortion
+
     noisy = []
     if v["noise"] > ROUNDING:
         chance = "below 1e-300" if v["chance"] == 0.0 else number(v["chance"], 2)
@@ -268,7 +274,7 @@ def identify_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
         ]
     yield facts(
         [
-            ("arrangement", v["name"]),
+            ("arrangement", with_distortion(v["name"], v["distortion"])),
             ("represented", f"{v['represented']} of {v['n']} features in d = {v['d']}"),
             ("rattlers", ", ".join(map(str, v["rattlers"])) or "none"),
             ("ignored", _listed(v["ignored"]) or "none"),
@@ -299,6 +305,23 @@ def identify_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
     shown = [[row[i] for i in used] for row in rows]
     words = ["block", "features", "nearest", "fingerprint", "cosines"]
     yield grid("Blocks", [columns[i] for i in used], shown, words=words)
+    # what has no name, or only nearly has it, is described
+    described = [
+        [
+            block["name"],
+            _listed(orbit["features"]),
+            str(orbit["copies"]),
+            number(orbit["norm"], 6),
+            ", ".join(f"{number(c, 4)} ({k})" for c, k in orbit["cosines"][:8]) or "-",
+        ]
+        for block in v["blocks"]
+        if block["distortion"] != 0.0
+        for orbit in block["orbits"]
+    ]
+    if described:
+        title = "Orbits: vectors that symmetries exchange, and cosines with the others (how often)"
+        columns = ["block", "features", "copies", "norm", "cosines"]
+        yield grid(title, columns, described[:_ROWS_SHOWN], words=["block", "features", "cosines"])
 
 
 def _cosines(exact: Sequence[str]) -> str:

@@ -68,8 +68,8 @@ def optimum_values(found: Optimum | None, d: int, said: str | None) -> dict[str,
     """The keys of the answer; all null where the search broke off with nothing in hand."""
     if found is None:
         keys = (
-            "loss capacity interference W b name blocks represented dimensionality status advice "
-            "error_bound hits starts gradient_norm stable spectrum D_star per_feature"
+            "loss capacity interference W b name distortion blocks represented dimensionality "
+            "status advice error_bound hits starts gradient_norm stable spectrum D_star per_feature"
         )
         return {**dict.fromkeys(keys.split()), "status": UNSETTLED, "advice": said}
     size = float((found.W**2).sum())
@@ -80,7 +80,11 @@ def optimum_values(found: Optimum | None, d: int, said: str | None) -> dict[str,
         "W": found.W,
         "b": found.b,
         "name": found.name,
-        "blocks": [{"name": k.name, "features": k.features} for k in found.blocks],
+        "distortion": max((k.distortion or 0.0 for k in found.blocks), default=0.0),
+        "blocks": [
+            {"name": k.name, "features": k.features, "distortion": k.distortion}
+            for k in found.blocks
+        ],
         "represented": found.represented,
         "dimensionality": found.dimensionality,
         "status": found.status if said is None else UNSETTLED,
@@ -97,13 +101,15 @@ def optimum_values(found: Optimum | None, d: int, said: str | None) -> dict[str,
 
 
 def optimum_tables(v: dict[str, Any]) -> Iterator[RenderableType]:
+    from packing.recognition import with_distortion
+
     if v["W"] is None:
         yield facts([("status", v["status"]), *_question_facts(v)])
         return
     n, d = v["n"], v["d"]
     yield facts(
         [
-            ("arrangement", v["name"]),
+            ("arrangement", with_distortion(v["name"], v["distortion"])),
             ("loss", f"{number(v['loss'])} +- {number(v['error_bound'], 2)}"),
             ("capacity", number(v["capacity"])),
             ("interference", number(v["interference"])),

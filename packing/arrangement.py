@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from packing.errors import BadInput
 from packing.types import Float, Int
+from packing.weights import read_weights, save_weights
 
 REPRESENTED = 1e-6
 """||W_i|| above which a feature is represented at a polished optimum."""
@@ -28,7 +29,6 @@ polished optimum, and far below the differences between arrangements that deserv
 WEAK = 1e-2
 """Columns below this fraction of the largest norm have a direction that is known less well: noise
 of fixed size in W turns it by noise / norm. Tolerances on their cosines grow accordingly."""
-
 
 DEVIATIONS = 6.0
 """Standard deviations of noise that a cosine may have before it counts: 2e-9 of a normal law lie
@@ -269,8 +269,8 @@ class Arrangement:
         """Non-zero vectors that can move away from everything they touch (rattlers, pruned).
 
         First order and numerical: a vector leaves if its contacts lie in an open half-space of its
-        tangent space, then its neighbours are asked again (see `packing.arrangement`). Holds every
-        vector of `rattlers`, and all vectors of an arrangement that is no local optimum.
+        tangent space, then its neighbours are asked again (the contact graph below has more). Holds
+        every vector of `rattlers`, and all vectors of an arrangement that is no local optimum.
         """
         live = np.flatnonzero(self.norms > 0.0)
         touches = touching(self.cosines[np.ix_(live, live)], tolerance, lines)
@@ -300,8 +300,6 @@ class Arrangement:
         BadInput
             If the file cannot be written.
         """
-        from packing.weights import save_weights
-
         save_weights(path, self.W)
 
     @staticmethod
@@ -319,8 +317,6 @@ class Arrangement:
         BadInput
             If the file cannot be read as weights, or the orientation stays open.
         """
-        from packing.weights import read_weights
-
         return Arrangement.from_weights(read_weights(path, orientation).W)
 
     def part(self, features: Sequence[int]) -> Arrangement:
@@ -337,11 +333,11 @@ def _tuple(indices: NDArray[np.intp]) -> tuple[int, ...]:
 # The contact graph of an arrangement, and which vectors rattle.
 #
 # Two vectors touch when their cosine is within a tolerance of the largest one; for lines, when
-# their
-# |cosine| is. A vector rattles when some small motion takes it away from everything it touches. To
-# first order that is a linear programme in its tangent space: is there a direction v with
-# v . x_j < 0 for every contact x_j? Where there is one the vector is taken out of the graph and its
-# neighbours are asked again, until nobody leaves. What stays is the core. Derived here; numerical.
+# their |cosine| is. A vector rattles when some small motion takes it away from everything it
+# touches. To first order that is a linear programme in its tangent space: is there a direction v
+# with v . x_j < 0 for every contact x_j? Where there is one the vector is taken out of the graph
+# and its neighbours are asked again, until nobody leaves. What stays is the core. Derived here;
+# numerical.
 
 
 ROOM = 1e-6

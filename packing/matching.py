@@ -1,4 +1,4 @@
-"""How likely random directions come as near to a named arrangement as the given ones did.
+"""The named arrangement nearest to noisy vectors, and how likely random directions come as near.
 
 Directions of n vectors in R^D are a point of the product of n spheres. The points congruent to an
 arrangement X form n!/|Aut X| copies of the orbit O(D) X, and those whose root mean square distance
@@ -125,14 +125,12 @@ def _frame(vectors: Float) -> Float:
 # The named arrangement nearest to noisy vectors, after the best rotation, scale and relabelling.
 #
 # Every candidate of the same size and dimension is tried. Most are dismissed by their sorted
-# cosines
-# alone, which bound the distance from below. For the others a relabelling is sought, first by
-# reading
-# each noisy angle as the candidate's nearest one, which makes a coloured graph that either is the
-# candidate's or is not; where noise is too large for that, by finding images of a few vectors that
-# determine a rotation, and then exchanging rotation and assignment until both stay put. The
-# distance
-# to each candidate is exact for the relabelling found, so it is an upper bound on the true one.
+# cosines alone, which bound the distance from below. For the others a relabelling is sought, first
+# by reading each noisy angle as the candidate's nearest one, which makes a coloured graph that
+# either is the candidate's or is not; where noise is too large for that, by finding images of a few
+# vectors that determine a rotation, and then exchanging rotation and assignment until both stay
+# put. The distance to each candidate is exact for the relabelling found, so it is an upper bound on
+# the true one.
 
 
 FAR = 0.3

@@ -1,4 +1,24 @@
-"""What counts as equal when blocks are named: sharply, or through noise of a known level."""
+"""The name of an arrangement: its orthogonal blocks, each compared with the named shapes.
+
+A block has a name if a construction of the catalogue agrees with it up to rotation, scale and
+relabelling: sharply, within the tolerance, or nearly, at a distance that chance does not explain.
+Everything else is `irregular` with a fingerprint of its geometry. `name_of` says the name, and
+whatever asks for one asks it; `identify` adds what there is to tell of the blocks. Grammar:
+
+    blocks joined by " + ", a count before a repeated one, then dedicated and ignored features:
+    pentagon; 2 digon + 1 ignored; (pentagon + 1 shadow) + digon + 1 dedicated
+
+- dedicated: alone in its dimension. digon: an antipodal pair. parallel pair: the same direction.
+- shadow: weaker than another feature of the block and along its direction; twin: as strong.
+  They bend the shape that carries them, so that shape is named when it is a regular polygon or
+  simplex within BEND, or a digon however uneven.
+- uneven: the directions of the shape, with unequal norms.
+- isosceles triangle: three vectors in a plane with a mirror line through one of them.
+- A block that only nearly has its shape keeps the name: `Block.distortion` says by how much, and
+  `Named.said` says it in words ("pentagon, distorted by 1.2%").
+- Along a branch of optima distances and fingerprints change with S. `Named.kind` does not: it holds
+  the sharp name, irregular blocks by their type (size, dimension, symmetries).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +26,13 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from packing.arrangement import REPRESENTED, TOLERANCE, Arrangement
+from packing.arrangement import REPRESENTED, TOLERANCE, Arrangement, grouped_rows
 from packing.catalogue import candidates
 from packing.catalogue.exact import (
     cross_polytope_name,
@@ -25,7 +45,14 @@ from packing.catalogue.polytopes import prisms
 from packing.errors import BadInput
 from packing.matching import Nearest, Piece, Shape, log_chance, nearest
 from packing.results import Result, Table, shown
-from packing.symmetry import LARGEST, canonical_form, orbits, relabelling, symmetry_order
+from packing.symmetry import (
+    LARGEST,
+    fingerprint,
+    orbits_of_copies,
+    relabelling,
+    symmetry_order,
+    type_key,
+)
 from packing.types import Float
 
 SIMPLEX = 0.05
@@ -39,6 +66,10 @@ AROUND = 0.15
 EVEN = 0.1
 """Noisy norms that spread by less than this fraction of the largest are called even: training
 leaves them a few percent apart."""
+
+ON_A_LINE = 0.01
+"""In one dimension norms are called uneven from this difference on: uneven pairs that are optimal
+differ by several percent, but for S next to where they begin."""
 
 BLURRED = 0.15
 """A noisy vector whose direction is known no better than this follows no other: among random
@@ -113,13 +144,11 @@ class Sight:
 # What one block is called, seen sharply or through noise.
 #
 # The same questions are asked either way: what lies on one line, which vectors follow another,
-# which
-# shape carries the rest. A `Sight` says what counts as equal. Seen sharply a shape must agree on
-# all
-# cosines; through noise the nearest one is taken, and it must be nearer than chance allows.
+# which shape carries the rest. A `Sight` says what counts as equal. Seen sharply a shape must agree
+# on all cosines; through noise the nearest one is taken, and it must be nearer than chance allows.
 
 
-NEAR = 0.15
+BEND = 0.15
 """How far a vector of a shape that carries shadows may be from its regular place, as a fraction
 of the shape's radius. At (6, 2), uniform, S = 0.07 the pentagon is bent by 0.03."""
 
@@ -299,7 +328,7 @@ def _bent(core: Arrangement, sight: Sight) -> Found | None:
         flat = _own_span(core, 2)
         around = np.argsort(np.arctan2(flat[1], flat[0]))
         model = model[:, np.argsort(around)]
-    near = float(displacements(core, model).max()) <= NEAR
+    near = float(displacements(core, model).max()) <= BEND
     return Found(name, model) if near else None
 
 
@@ -338,19 +367,6 @@ def sentence(names: Sequence[str], ignored: int, even: bool) -> str:
     if set(counts) == {"digon"} and counts["digon"] > 3:
         return f"{name} (cross-polytope)"
     return f"{name} ({familiar[name]})" if name in familiar else name
-
-
-def type_of(part: Arrangement, sight: Sight, order: int | None) -> str:
-    """Six hexadecimal digits of the type of an irregular block (see the module's docstring)."""
-    tolerance = sight.same
-    sizes = sorted(len(orbit) for orbit in orbits(part, tolerance))
-    flipped = Arrangement(np.concatenate([part.W, -part.W], axis=1))
-    lines = flipped.duplicated(tolerance, 0.0)
-    along = [sum(i < part.n for i in line) for line in lines]
-    against = [len(line) - k for line, k in zip(lines, along, strict=True)]
-    pairs = sorted(tuple(sorted(x)) for x in zip(along, against, strict=True))
-    key = repr((part.n, sight.rank(part), order, sizes, pairs))
-    return hashlib.sha256(key.encode()).hexdigest()[:6]
 
 
 # Blocks and their names seen through noise, at the noise level that explains most.
@@ -532,26 +548,7 @@ def _rms(values: Float) -> float:
     return math.sqrt(float((values**2).mean()))
 
 
-# The name of an arrangement: its orthogonal blocks, each compared with the named shapes.
-#
-# A block has a name only if a construction of the catalogue agrees with it up to rotation, scale
-# and relabelling, within the tolerance; everything else is `irregular` with a fingerprint. Grammar:
-#
-#     blocks joined by " + ", a count before a repeated one, then dedicated and ignored features:
-#     pentagon; 2 digon + 1 ignored; (pentagon + 1 shadow) + digon + 1 dedicated
-#
-# - dedicated: alone in its dimension. digon: an antipodal pair. parallel pair: the same direction.
-# - shadow: weaker than another feature of the block and along its direction; twin: as strong.
-#   They bend the shape that carries them, so that shape is named when it is a regular polygon or
-#   simplex within NEAR, or a digon however uneven; `Block.distance` says how far it is bent.
-# - uneven: the directions of the shape, with unequal norms.
-# - isosceles triangle: three vectors in a plane with a mirror line through one of them.
-# - The fingerprint of an irregular block hashes its type, not its decimals: size, dimension, order
-#   of its symmetry group, orbit sizes, antipodal and parallel pairs. Along a continuous branch in S
-#   it changes only where the type does; two different blocks may share it.
-#
-# `name_of` sees sharply and is quick. `identify` also sees through noise, such as that of trained
-# weights, and says more: how near the nearest named arrangement is, exact cosines, fingerprints.
+# The name of the whole, and what is told of its blocks.
 
 
 GUESSED = 24
@@ -559,6 +556,33 @@ GUESSED = 24
 
 LOUDEST = 0.2
 """Noise above this fraction of the vectors' length leaves nothing to name."""
+
+
+TOLD = 100
+"""All cosines of an orbit are listed in blocks of up to this many vectors."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """Vectors of a block that its symmetries carry into each other.
+
+    Parameters
+    ----------
+    features : tuple of int
+        Its features, copies included.
+    copies : int
+        Features that share each vector (direction and norm); 1 where all differ.
+    norm : float
+        Mean norm of its vectors.
+    cosines : tuple of (float, int)
+        Cosines of its first vector with the other vectors of the block, decreasing, copies left
+        out, each with its multiplicity; empty in blocks of more than TOLD vectors.
+    """
+
+    features: tuple[int, ...]
+    copies: int
+    norm: float
+    cosines: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -577,29 +601,35 @@ class Block:
     distance : float
         Largest displacement of a vector from the named shape after the best rotation, scale and
         relabelling, in units of the root mean square norm; infinity for an irregular block.
+    distortion : float or None
+        Root mean square of these displacements; 0 where the largest is below the tolerance, None
+        for an irregular block.
+    fingerprint : str
+        For an irregular block, sixteen digits of its geometry: equal for equal blocks, however
+        rotated, scaled and labelled (`packing.symmetry.fingerprint`). Its name holds the first six.
     nearest : str
         For an irregular block, the nearest named arrangement if `identify` found one at all.
     nearest_distance : float
         The root mean square displacement from it, every vector keeping its norm; else infinity.
-    fingerprint : str
-        For an irregular block, the hash of its canonical form, from `identify`: equal for equal
-        blocks, however rotated, scaled and labelled, and different for blocks whose cosines or
-        norms are ordered differently.
     exact : tuple of str
         From `identify`: the distinct cosines between its vectors, decreasing, as sympy reads them.
         Those of the named shape; for others found by integer relations and proved to belong to
         some vectors (`packing.proofs.exact_gram`). Empty where none were found or the weights are
         noisy.
+    orbits : tuple of Orbit
+        From `identify`: its vectors by symmetry, the largest norms first; empty beyond LARGEST.
     """
 
     name: str
     features: tuple[int, ...]
     symmetry_order: int | None
     distance: float
+    distortion: float | None
+    fingerprint: str = ""
     nearest: str = ""
     nearest_distance: float = math.inf
-    fingerprint: str = ""
     exact: tuple[str, ...] = ()
+    orbits: tuple[Orbit, ...] = ()
 
 
 ROUNDING = 1e-12
@@ -616,21 +646,51 @@ class Named(Result):
     ``blocks`` are in the order of the name, dedicated features last, one block each. ``rattlers``
     have no cosine as large as the largest of their block, so they can move there and nothing gets
     worse (equal norms only, else empty; through noise, those of the named shapes). ``represented``
-    counts the features that are not ``ignored``.
+    counts the features that are not ``ignored``. ``kind`` is the sharp name, with six digits of the
+    type of each irregular block in place of its fingerprint: what stays along a branch of optima.
 
-    A name seen through noise has a ``noise``: the root mean square displacement of a vector from
-    its place in the named arrangement, every vector keeping its norm, in units of the root mean
-    square norm. ``chance`` is the probability that random directions come as near to it
+    A name that holds only nearly has a ``noise``: the root mean square displacement of a vector
+    from its place in the named arrangement, every vector keeping its norm, in units of the root
+    mean square norm. ``chance`` is the probability that random directions come as near to it
     (`packing.matching`). Both are 0 for a name that holds within the tolerance.
     """
 
     name: str
+    kind: str
     blocks: tuple[Block, ...]
     rattlers: tuple[int, ...]
     represented: int
     ignored: tuple[int, ...]
     noise: float = 0.0
     chance: float = 0.0
+
+    @property
+    def distortion(self) -> float:
+        """The largest distortion of a block; 0 where all named shapes are kept."""
+        return max((block.distortion or 0.0 for block in self.blocks), default=0.0)
+
+    @property
+    def said(self) -> str:
+        """The name with its distortion, for people."""
+        return with_distortion(self.name, self.distortion)
+
+    def _described(self) -> Sequence[Table]:
+        """The orbits of blocks that have no name, or only nearly have it."""
+        rows = [
+            (
+                block.name,
+                _listed(orbit.features),
+                orbit.copies,
+                orbit.norm,
+                ", ".join(f"{shown(c, 4)} ({k})" for c, k in orbit.cosines[:8]) or None,
+            )
+            for block in self.blocks
+            if block.distortion != 0.0
+            for orbit in block.orbits
+        ]
+        title = "Orbits: vectors that symmetries exchange, and cosines with the others (how often)"
+        columns = ("block", "features", "copies", "norm", "cosines")
+        return [Table(title, columns, rows[:_ROWS_SHOWN], {"norm": 6})] if rows else []
 
     def _values(self) -> Mapping[str, Any]:
         blocks = [
@@ -639,15 +699,18 @@ class Named(Result):
                 "features": block.features,
                 "symmetry_order": block.symmetry_order,
                 "distance": block.distance,
+                "distortion": block.distortion,
                 "nearest": block.nearest or None,
                 "nearest_distance": block.nearest_distance,
                 "fingerprint": block.fingerprint or None,
                 "exact": block.exact,
+                "orbits": [asdict(orbit) for orbit in block.orbits],
             }
             for block in self.blocks
         ]
         return {
             "name": self.name,
+            "distortion": self.distortion,
             "blocks": blocks,
             "rattlers": self.rattlers,
             "represented": self.represented,
@@ -659,7 +722,7 @@ class Named(Result):
     def _facts(self) -> Sequence[tuple[str, str]]:
         n = self.represented + len(self.ignored)
         facts = [
-            ("arrangement", self.name),
+            ("arrangement", self.said),
             ("represented", f"{self.represented} of {n} features"),
             ("rattlers", ", ".join(map(str, self.rattlers)) or "none"),
             ("ignored", _listed(self.ignored) or "none"),
@@ -691,7 +754,12 @@ class Named(Result):
         used = [i for i in range(7) if i < 4 or any(row[i] is not None for row in rows)]
         cells = [[row[i] for i in used] for row in rows]
         table = Table("Blocks", [columns[i] for i in used], cells, {"largest shift": 3})
-        return [table] if rows else []
+        return [table, *self._described()] if rows else []
+
+
+def with_distortion(name: str, distortion: float | None) -> str:
+    """A name as people read it: "pentagon, distorted by 1.2%"."""
+    return f"{name}, distorted by {100.0 * distortion:.2g}%" if distortion else name
 
 
 def _readable(exact: Sequence[str]) -> str:
@@ -714,9 +782,10 @@ def name_of(
     b: ArrayLike | None = None,
     *,
     tolerance: float = TOLERANCE,
-    norm_tolerance: float = REPRESENTED,
+    norm_tolerance: float | None = None,
+    noise: float | None = None,
 ) -> Named:
-    """The name of the columns of W.
+    """The name of the columns of W: sharp where there is one, else nearly, through noise.
 
     Parameters
     ----------
@@ -726,26 +795,32 @@ def name_of(
         Biases; checked for shape only, since names describe geometry.
     tolerance : float
         Cosines and relative norms closer than this are the same; in (0, 0.1).
-    norm_tolerance : float
-        A feature is represented if its norm exceeds this, in the units of W.
+    norm_tolerance : float, optional
+        A feature is represented if its norm exceeds this, in the units of W; REPRESENTED of the
+        largest norm if left out.
+    noise : float, optional
+        Length of the error that each vector may have, in units of the root mean square norm of the
+        features that count; 0 to see sharply only, at most LOUDEST. If left out, whatever has a
+        sharp name gets it, and the rest is seen at the noise level between 1e-5 and 0.1 that names
+        most.
 
     Raises
     ------
     BadInput
-        If W or b has a wrong shape or holds NaN, or a tolerance is out of range.
+        If W or b has a wrong shape or holds NaN, or a tolerance or the noise is out of range.
 
     Notes
     -----
-    Numerical, not proved: equality means equality within the tolerance. Every name is confirmed on
-    all inner products of a relabelled construction.
+    Numerical, not proved. Every sharp name is confirmed on all inner products of a relabelled
+    construction. Through noise, features shorter than three times the noise are ignored (if it is
+    not stated, never longer ones than 0.03), and norms are even if their standard deviation is
+    below a twentieth of the largest (if it is stated, below four times that of an entry). Without a
+    stated noise, fewer than one in 10^4 random arrangements of more than d + 1 vectors gets a name
+    (`packing.matching` has the formula, tests the count). With fewer vectors a name says little: of
+    three random vectors in the plane up to one in a hundred gets one, and `chance` says how little.
+    Overstating the noise can lose a name.
     """
-    whole = _checked(W, b, tolerance)
-    if not 0.0 <= norm_tolerance < math.inf:
-        raise BadInput(f"norm_tolerance = {norm_tolerance:g} is out of range: give a number >= 0")
-    sight = Sight(tolerance, tolerance)
-    groups = whole.blocks(tolerance, norm_tolerance)
-    found = [name_block(whole.part(group), sight) for group in groups]
-    return _assembled(whole, groups, found, sight, norm_tolerance)
+    return _named(_checked(W, b, tolerance), tolerance, norm_tolerance, noise)[0]
 
 
 def identify(
@@ -756,68 +831,61 @@ def identify(
     noise: float | None = None,
     exact: bool = True,
 ) -> Named:
-    """The name of the columns of W, seen through noise where they have no name without it.
+    """The name of the columns of W as `name_of` gives it, with all that is known of the blocks.
 
     Parameters
     ----------
-    W : (d, n) array or Arrangement
-        Finite weights, one column per feature.
-    b : (n,) array, optional
-        Biases; checked for shape only, since names describe geometry.
-    tolerance : float
-        Cosines and relative norms closer than this are the same; in (0, 0.1).
-    noise : float, optional
-        Length of the error that each vector may have, in units of the root mean square norm of the
-        features that count; 0 to see sharply only, at most LOUDEST. If left out, whatever is exact
-        is named as `name_of` does, and the rest at the noise level between 1e-5 and 0.1 that names
-        most.
+    W, b, tolerance, noise
+        As in `name_of`.
     exact : bool
         Look for the exact cosines of blocks; without, they are left empty and nothing else changes.
 
     Returns
     -------
     Named
-        With the nearest named arrangement, fingerprint and exact cosines of blocks where they are
-        known. Through noise, features shorter than three times the noise are ignored (if it is
-        not stated, never longer ones than 0.03), and norms are even if their standard deviation is
-        below a twentieth of the largest (if it is stated, below four times that of an entry).
+        With orbits, the nearest named arrangement of irregular blocks, and exact cosines where they
+        are known.
 
     Raises
     ------
     BadInput
-        If W or b has a wrong shape or holds NaN, or tolerance or noise is out of range.
-
-    Notes
-    -----
-    Numerical. Without a stated noise, fewer than one in 10^4 random arrangements of more than
-    d + 1 vectors gets a name (`packing.matching` has the formula, tests the count). With fewer
-    vectors a name says little: of three random vectors in the plane up to one in a hundred gets
-    one, and `chance` says how little. Overstating the noise can lose a name.
+        As `name_of`.
     """
     whole = _checked(W, b, tolerance)
+    named, sight = _named(whole, tolerance, None, noise)
+    return replace(named, blocks=tuple(_told(whole, x, sight, exact) for x in named.blocks))
+
+
+def _named(
+    whole: Arrangement, tolerance: float, norm_tolerance: float | None, noise: float | None
+) -> tuple[Named, Sight]:
+    """The name, and how it was seen."""
+    if norm_tolerance is None:
+        norm_tolerance = REPRESENTED * float(whole.norms.max())
+    if not 0.0 <= norm_tolerance < math.inf:
+        raise BadInput(f"norm_tolerance = {norm_tolerance:g} is out of range: give a number >= 0")
     if noise is not None and not 0.0 <= noise <= LOUDEST:
         raise BadInput(
             f"noise = {noise:g} is out of range: give the length of a vector's error as a fraction "
             f"of its norm, from 0 to {LOUDEST:g}"
         )
-    faint = REPRESENTED * float(whole.norms.max())
-    sharp = name_of(whole, tolerance=tolerance, norm_tolerance=faint)
+    sight = Sight(tolerance, tolerance)
+    groups = whole.blocks(tolerance, norm_tolerance)
+    found = [name_block(whole.part(group), sight) for group in groups]
+    sharp = _assembled(whole, groups, found, sight, norm_tolerance)
     regular = sum(len(block.features) for block in sharp.blocks if block.distance < math.inf)
+    if "uneven" in sharp.name and whole.d == 1:  # there only norms can tell of noise
+        live = whole.norms[list(whole.represented(norm_tolerance))]
+        regular *= bool(np.ptp(live) > ON_A_LINE * live.max())
     reading = None
-    if whole.d == 1 and "uneven" in sharp.name:  # on a line only norms can tell of noise
-        regular = 0
     if noise or (noise is None and regular < sharp.represented):
         reading = read(whole, tolerance, noise)
     if reading is None or (noise is None and reading.named <= regular):
-        sight = Sight(tolerance, tolerance)
-        return replace(sharp, blocks=tuple(_told(whole, x, sight, exact) for x in sharp.blocks))
+        return sharp, sight
     named = _assembled(whole, reading.groups, reading.found, reading.sight, reading.limit)
-    return replace(
-        named,
-        blocks=tuple(_told(whole, x, reading.sight, exact) for x in named.blocks),
-        noise=reading.distance,
-        chance=math.exp(reading.log_chance),
-    )
+    chance = math.exp(reading.log_chance)
+    seen = replace(named, kind=sharp.kind, noise=reading.distance, chance=chance)
+    return seen, reading.sight
 
 
 def _checked(W: ArrayLike | Arrangement, b: ArrayLike | None, tolerance: float) -> Arrangement:
@@ -837,11 +905,15 @@ def _assembled(
     norm_tolerance: float,
 ) -> Named:
     """The name of the whole from those of its blocks."""
-    blocks = [_block(whole, *pair, sight) for pair in zip(groups, found, strict=True)]
+    blocks = [
+        _block(whole.part(group), group, one, sight)
+        for group, one in zip(groups, found, strict=True)
+    ]
     ranks = {group: sight.rank(whole.part(group)) for group in groups}
 
-    def place(x: Block) -> tuple[bool, int, int, str, tuple[int, ...]]:
-        return x.name == "dedicated", -ranks[x.features], -len(x.features), x.name, x.features
+    def place(pair: tuple[Block, str]) -> tuple[bool, int, int, str, tuple[int, ...]]:
+        x, kind = pair
+        return kind == "dedicated", -ranks[x.features], -len(x.features), kind, x.features
 
     blocks.sort(key=place)
     ignored = whole.ignored(norm_tolerance)
@@ -854,40 +926,61 @@ def _assembled(
         elif one is not None:  # noise lifts one cosine above the others: ask the shape itself
             loose += [group[i] for i in Arrangement(one.model).rattlers(TOLERANCE)]
     return Named(
-        name=sentence([x.name for x in blocks], len(ignored), even),
-        blocks=tuple(blocks),
+        name=sentence([x.name for x, _ in blocks], len(ignored), even),
+        kind=sentence([kind for _, kind in blocks], len(ignored), even),
+        blocks=tuple(x for x, _ in blocks),
         rattlers=tuple(sorted(loose)) if even else (),
         represented=len(live),
         ignored=ignored,
     )
 
 
-def _block(whole: Arrangement, group: tuple[int, ...], found: Found | None, sight: Sight) -> Block:
-    part = whole.part(group)
+def _block(
+    part: Arrangement, group: tuple[int, ...], found: Found | None, sight: Sight
+) -> tuple[Block, str]:
+    """A block, and its name as it goes into the kind of the whole."""
     if found is None:
+        rank = sight.rank(part)
+        key = type_key(part, sight.same, rank)
+        digits = fingerprint(part, key)
+        type_ = hashlib.sha256(repr(key).encode()).hexdigest()
         order = symmetry_order(part, sight.same)
-        size = f"{part.n} in {sight.rank(part)}"
-        return Block(f"irregular {size} [{type_of(part, sight, order)}]", group, order, math.inf)
-    distance = float(displacements(part, found.model).max())
-    ideal = Arrangement(found.model) if sight.noise else part
-    return Block(found.name, group, symmetry_order(ideal, sight.same), distance)
+        size = f"irregular {part.n} in {rank}"
+        block = Block(f"{size} [{digits[:6]}]", group, order, math.inf, None, digits)
+        return block, f"{size} [{type_[:6]}]"
+    away = displacements(part, found.model)
+    distance = float(away.max())
+    distortion = math.sqrt(float((away**2).mean())) if distance > TOLERANCE else 0.0
+    order = symmetry_order(Arrangement(found.model) if sight.noise else part, sight.same)
+    return Block(found.name, group, order, distance, distortion), found.name
 
 
 def _told(whole: Arrangement, block: Block, sight: Sight, wanted: bool) -> Block:
     """A block with what only `identify` says of it."""
     part = whole.part(block.features)
-    exact = _exact_cosines(part, block, sight) if wanted and not sight.noise else ()
-    if block.distance < math.inf:
-        return replace(block, exact=exact)
-    near = near_block(part, sight)
-    form = canonical_form(part, sight.same)
-    return replace(
-        block,
-        nearest="" if near is None else near.name,
-        nearest_distance=math.inf if near is None else near.distance,
-        fingerprint="" if form is None else form.fingerprint,
-        exact=exact,
-    )
+    block = replace(block, orbits=_orbits(part, block, sight))
+    if wanted and not sight.noise:
+        block = replace(block, exact=_exact_cosines(part, block, sight))
+    if block.distance < math.inf or (near := near_block(part, sight)) is None:
+        return block
+    return replace(block, nearest=near.name, nearest_distance=near.distance)
+
+
+def _orbits(part: Arrangement, block: Block, sight: Sight) -> tuple[Orbit, ...]:
+    """The orbits of a block: of its vectors as they are, distorted or not."""
+    if part.n > LARGEST:
+        return ()
+    found = orbits_of_copies(part, sight.same)
+    kept = part.part([copies[0] for orbit in found for copies in orbit])
+    rows = grouped_rows(kept.cosines, sight.same) if 1 < kept.n <= TOLD else [()] * kept.n
+    told, row = [], 0
+    for orbit in found:
+        members = sorted(i for copies in orbit for i in copies)
+        features = tuple(block.features[i] for i in members)
+        norm = float(part.norms[members].mean())
+        told.append(Orbit(features, len(orbit[0]), norm, rows[row]))
+        row += len(orbit)
+    return tuple(sorted(told, key=lambda x: (-x.norm, x.features)))
 
 
 def _exact_cosines(part: Arrangement, block: Block, sight: Sight) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ OPTIMAL = answer(
     W=some(some(NUMBER)),
     b=some(NUMBER),
     name=TEXT,
-    blocks=some(answer(name=TEXT, features=some(COUNT))),
+    distortion={"type": "number", "minimum": 0},
+    blocks=some(answer(name=TEXT, features=some(COUNT), distortion=MAYBE)),
     represented=COUNT,
     dimensionality=some(MAYBE),
     status=TEXT,
@@ -174,12 +175,22 @@ IDENTIFY = answer(
             features=some(COUNT),
             symmetry_order=null_or({"type": "integer", "minimum": 1}),
             distance=MAYBE,
+            distortion=MAYBE,
             nearest=null_or(TEXT),
             nearest_distance=MAYBE,
             fingerprint=null_or(TEXT),
             exact=some(TEXT),
+            orbits=some(
+                answer(
+                    features=some(COUNT),
+                    copies=COUNT,
+                    norm=NUMBER,
+                    cosines=some({"type": "array", "items": NUMBER}),
+                )
+            ),
         )
     ),
+    distortion={"type": "number", "minimum": 0},
     rattlers=some(COUNT),
     represented=COUNT,
     ignored=some(COUNT),

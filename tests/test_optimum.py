@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from cases import biases, gaussian
 from scipy.optimize import minimize
 
 from packing.errors import BadInput
+from packing.recognition import identify
 from packing.results import Evidence
+from packing.weights import read_weights, save_weights
 from theory.features import Features
 from theory.global_search import Problem, Shape, least_norm, polish
 from theory.losses.expected import loss
@@ -648,3 +651,39 @@ def test_bad_input_is_named(arguments: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
         optimum(Features.of(3, 0.1), **arguments)
     assert "\n" not in str(caught.value) and len(str(caught.value)) > 10
+
+
+# ---------------------------------------------------------------- one name for one file
+
+SAVED: list[tuple[int, int, float, str, float]] = [  # n, d, S, law, decay of the importance
+    (2, 1, 0.3, "binary", 1.0),
+    (2, 1, 0.1, "binary", 1.0),
+    (3, 2, 0.2, "binary", 0.8),
+    (3, 2, 0.9, "uniform", 1.0),
+    (4, 2, 0.41, "binary", 1.0),
+    (4, 2, 0.05, "binary", 0.9),
+    (5, 2, 0.15, "binary", 1.0),
+    (5, 2, 0.147, "binary", 1.0),
+    (5, 2, 0.05, "binary", 1.0),
+    (5, 2, 0.02, "uniform", 0.9),
+    (6, 2, 0.07, "uniform", 1.0),
+    (6, 2, 0.9, "uniform", 1.0),
+    (6, 3, 0.05, "uniform", 0.9),
+    (7, 3, 0.05, "binary", 1.0),
+    (4, 2, 0.3, "exponential", 0.7),
+    (3, 1, 0.2, "binary", 0.5),
+]
+
+
+@pytest.mark.parametrize(("n", "d", "S", "law", "decay"), SAVED)
+def test_a_saved_optimum_is_identified_by_its_own_name(
+    n: int, d: int, S: float, law: str, decay: float, tmp_path: Path
+) -> None:
+    importance = decay ** np.arange(n)
+    found = optimum(Features.of(n, S, law, importance), d, starts=12)
+    save_weights(tmp_path / "w.npz", found.W, found.b, importance)
+    read = read_weights(tmp_path / "w.npz", "d,n")
+    named = identify(read.W, read.b)
+    assert named.name == found.name and named.represented == found.represented
+    assert [x.features for x in named.blocks] == [x.features for x in found.blocks]
+    assert [x.distortion for x in named.blocks] == [x.distortion for x in found.blocks]

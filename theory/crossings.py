@@ -68,10 +68,13 @@ class Phase(Result):
         As `packing.recognition` calls it; made from the blocks, never read back.
     parts : tuple of Part
         In the order of the name.
+    kind : str
+        The `Named.kind`, which stays along a branch: irregular blocks by their symmetry type.
     """
 
     name: str
     parts: tuple[Part, ...]
+    kind: str = ""
 
     @staticmethod
     def of(named: Named) -> Phase:
@@ -80,7 +83,7 @@ class Phase(Result):
         parts = [Part(shape, count, size) for (shape, size), count in alike.items()]
         if named.ignored:
             parts.append(Part(IGNORED, len(named.ignored), 1))
-        return Phase(named.name, tuple(parts))
+        return Phase(named.name, tuple(parts), named.kind)
 
     @property
     def n(self) -> int:

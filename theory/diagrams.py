@@ -492,20 +492,20 @@ class _Cells:
 
 def phase_name(W: Float, b: Float) -> str:
     """The name of a model whose last feature is extra, with what becomes of that one."""
-    found = name_of(W, b)
+    found = name_of(W, b, noise=0.0)
     extra = W.shape[1] - 1
     ignored = np.flatnonzero(np.linalg.norm(W, axis=0) <= 1e-6)
     if ignored.size == W.shape[1]:
-        return found.name
+        return found.kind
     if ignored.size:
         who = "extra" if extra in ignored else "other"
         if ignored.size == 1:
-            return found.name.replace("1 ignored", f"{who} ignored")
-        return f"{found.name}, extra {'ignored' if who == 'extra' else 'represented'}"
+            return found.kind.replace("1 ignored", f"{who} ignored")
+        return f"{found.kind}, extra {'ignored' if who == 'extra' else 'represented'}"
     if len(found.blocks) < 2:
-        return found.name
+        return found.kind
     mine = next(len(block.features) for block in found.blocks if extra in block.features)
-    return f"{found.name}, extra {'dedicated' if mine == 1 else 'in the pair'}"
+    return f"{found.kind}, extra {'dedicated' if mine == 1 else 'in the pair'}"
 
 
 def summary(found: ImportanceMap) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ _SOFT = 1e-7  # brackets of continuous changes: the Hessian is singular at the p
 
 @dataclass(eq=False)
 class Point:
-    """An optimum at one S."""
+    """An optimum at one S; its name is the `Named.kind`, which stays along a branch."""
 
     S: float
     theta: Float
@@ -59,7 +59,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        return self.phase.name
+        return self.phase.kind
 
 
 @dataclass(eq=False)
@@ -94,7 +94,7 @@ class Tracker:
     def named(self, theta: Float, tolerance: float = 1e-6) -> Named:
         W, b = (q[0] for q in self.problem.shape.split(theta[None]))
         counted = np.where(self.problem.features.importance > 0.0, W, 0.0)
-        return name_of(counted, b, tolerance=tolerance)
+        return name_of(counted, b, tolerance=tolerance, noise=0.0)
 
     def changes(self, S: float, a: Point, lo: Point, hi: Point, b: Point) -> bool:
         """Whether the name really changes at S on one branch.
@@ -104,7 +104,7 @@ class Tracker:
         """
         below = self.follow(max(a.S, 0.98 * S), lo)
         above = self.follow(min(b.S, 1.02 * S), hi)
-        return self.named(below.theta, 1e-5).name != self.named(above.theta, 1e-5).name
+        return self.named(below.theta, 1e-5).kind != self.named(above.theta, 1e-5).kind
 
     def point(self, S: float, found: Polished) -> Point:
         named = self.named(found.theta)
@@ -639,7 +639,8 @@ def _assemble(tracker: Tracker, points: list[Point], changes: list[Change], S_mi
         S_star=_threshold(represented, lambda c: c >= whole_set),
         S_onset=_threshold(represented, lambda c: c > shape.d),
         rungs=tuple(
-            Crossing(q.S, q.bracket, q.hi.phase, q.lo.phase, q.order, q.lo.value) for q in changes
+            Crossing(q.S, q.bracket, above.phase, below.phase, q.order, q.lo.value)
+            for q, (above, below) in zip(changes, pairwise(branches), strict=True)
         ),
         represented=tuple(represented),
         branches=tuple(branches),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from packing.arrangement import Arrangement
+from packing.arrangement import REPRESENTED, Arrangement
 from packing.errors import BadInput
-from packing.recognition import Block, name_of
+from packing.recognition import Block, name_of, with_distortion
 from packing.results import Evidence, Result, Table, shown
 from packing.types import Float, Progress
 from theory.features import Features, question_facts, question_values, seed_of, whole
@@ -94,6 +94,11 @@ class Optimum(Result):
         """Proved, or one minimum that several independent starts reached: nothing to warn of."""
         return self.evidence is Evidence.PROVED or self.advice == OFTEN
 
+    @property
+    def distortion(self) -> float:
+        """The largest distortion of a block that only nearly has its shape; else 0."""
+        return max((block.distortion or 0.0 for block in self.blocks), default=0.0)
+
     def _values(self) -> dict[str, Any]:
         d, n = self.W.shape
         return {
@@ -105,7 +110,11 @@ class Optimum(Result):
             "W": self.W,
             "b": self.b,
             "name": self.name,
-            "blocks": [{"name": x.name, "features": x.features} for x in self.blocks],
+            "distortion": self.distortion,
+            "blocks": [
+                {"name": x.name, "features": x.features, "distortion": x.distortion}
+                for x in self.blocks
+            ],
             "represented": self.represented,
             "dimensionality": self.dimensionality,
             "status": self.evidence,
@@ -124,7 +133,7 @@ class Optimum(Result):
     def _facts(self) -> list[tuple[str, str]]:
         d, n = self.W.shape
         return [
-            ("arrangement", self.name),
+            ("arrangement", with_distortion(self.name, self.distortion)),
             *self.loss.parts(),
             ("represented", f"{self.represented} of {n} features in d = {d}"),
             ("D* = d/|W|^2", shown(self.D_star if np.isfinite(self.D_star) else None, 6)),
@@ -234,8 +243,10 @@ def describe(problem: Problem, found: Found) -> Optimum:
     """An `Optimum` from a stationary point: loss in parts, name, dimensionalities, evidence."""
     features, point = problem.features, found.point
     W, b = (q[0] for q in problem.shape.split(point.theta[None]))
+    # what is not represented is set to 0, so that the weights say themselves what they are called
     counted = features.importance > 0.0
-    named = name_of(np.where(counted, W, 0.0), b)
+    W = np.where(counted & (np.linalg.norm(W, axis=0) > REPRESENTED), W, 0.0)
+    named = name_of(W, b)
     settled = 1e-9 if point.spectrum.size else 1e-6  # without a Hessian descent ends earlier
     evidence, advice = Evidence.NUMERICAL, OFTEN
     if point.gradient_norm > settled * problem.scale or not point.stable:

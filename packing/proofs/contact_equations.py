@@ -30,6 +30,7 @@ from scipy.sparse.csgraph import connected_components
 from packing.algebra.balls import Ball, krawczyk
 from packing.arrangement import Arrangement, ContactGraph, contact_graph
 from packing.errors import BadInput
+from packing.symmetry import Coloured, colours
 from packing.types import Float, Int
 
 INDEPENDENT = 1e-7
@@ -251,34 +252,13 @@ def generators(
 ) -> tuple[int, list[Int]]:
     """Order and generators of the permutations of columns (d, n) that keep cosines and contacts.
 
-    The coloured Gram matrix becomes a layered graph (one layer for each binary digit of a colour),
-    whose automorphisms BLISS finds (igraph). Numerical: cosines joined by gaps below the tolerance
-    share a colour.
+    Numerical: cosines joined by gaps below the tolerance share a colour.
     """
-    import igraph
-
-    C = directions.T @ directions
-    n = C.shape[0]
-    i, j = np.triu_indices(n, 1)
-    values = C[i, j]
-    ordered = np.sort(values)
-    starts = ordered[1:][np.diff(ordered) > tolerance]
-    colour = np.searchsorted(starts, values, side="right") + 1
+    (colour,) = colours([directions.T @ directions], tolerance)
     if touches is not None:
-        colour = np.unique(2 * colour + touches[i, j], return_inverse=True)[1] + 1
-    layers = max(1, int(colour.max()).bit_length())
-    edges = [
-        np.stack([i[on] + k * n, j[on] + k * n], axis=1)
-        for k in range(layers)
-        for on in [(colour >> k & 1).astype(bool)]
-    ]
-    rungs = np.arange(n * (layers - 1))
-    edges.append(np.stack([rungs, rungs + n], axis=1))
-    graph = igraph.Graph(n * layers, np.concatenate(edges).tolist())
-    layer = np.repeat(np.arange(layers), n).tolist()
-    order = int(graph.count_automorphisms(color=layer))
-    found = graph.automorphism_group(color=layer)
-    return order, [np.array(g[:n], dtype=np.int64) for g in found]
+        colour = 2 * colour + touches
+    graph = Coloured(colour, np.zeros(directions.shape[1], dtype=np.int64))
+    return graph.count(), [np.array(images, dtype=np.int64) for images in graph.generators()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 PICTURES = (".png", ".svg", ".pdf")
 OPTIMUM_KEYS = (
-    "loss capacity interference W b name blocks represented dimensionality error_bound hits starts "
-    "gradient_norm stable spectrum D_star per_feature"
+    "loss capacity interference W b name distortion blocks represented dimensionality error_bound "
+    "hits starts gradient_norm stable spectrum D_star per_feature"
 )
 CRITICAL_KEYS = "S_star one_minus_S_star S_onset one_minus_S_onset"
 """Keys that are null where a search stops with nothing in hand."""

@@ -212,7 +212,7 @@ class Rivals:
         for k in chosen.tolist():
             point = settle(self.problem.at(float(S[k])), winners[k])
             W, _ = self.problem.shape.split(point.theta[None])
-            names.append((float(S[k]), name_of(W[0]).name))
+            names.append((float(S[k]), name_of(W[0], noise=0.0).kind))
         out: list[tuple[float, float, str]] = []
         start = low
         for (x, name), (y, after) in zip(names, [*names[1:], (high, "")], strict=True):

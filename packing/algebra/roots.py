@@ -14,7 +14,7 @@ from typing import Any
 
 import flint
 
-from packing.algebra.balls import Ball, ends
+from packing.algebra.balls import Ball, ends, fraction
 
 
 @lru_cache(maxsize=4096)
@@ -25,7 +25,7 @@ def real_roots(p: tuple[int, ...], bits: int) -> tuple[Ball, ...]:
             return (flint.arb(flint.fmpq(-p[0], p[1])),)
         found: Any = flint.fmpz_poly(list(p)).complex_roots()
         real = [root.real for root, _ in found if root.imag.is_zero()]  # real roots are known so
-    return tuple(sorted(real, key=lambda root: float(root.mid())))
+    return tuple(sorted(real, key=fraction))
 
 
 def primitive(p: Any) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from flint import fmpq, fmpq_poly
 
-from packing.algebra.balls import fraction, rational
+from packing.algebra.balls import ends, fraction, rational
+from packing.algebra.roots import primitive, real_roots
 
 Polynomial = Any
 """flint.fmpq_poly; flint has no type stubs."""
@@ -59,68 +60,33 @@ def combine(weights: tuple[Fraction, ...], d: int, lines: bool = False) -> Polyn
 
 
 def nowhere_positive(h: Polynomial, low: Fraction, high: Fraction) -> bool:
-    """Whether h <= 0 on [low, high], decided exactly.
+    """Whether h <= 0 on [low, high], decided exactly: at both ends and once between any two roots.
 
-    Only a root of odd multiplicity inside changes the sign. The product of the factors of odd
-    multiplicity, freed of roots at the two ends, has none in between if and only if Sturm's theorem
-    counts none; then the sign at any point where h is not zero is the sign everywhere.
+    A sample between two neighbouring roots, real ones isolated by Arb, has the sign of h in all of
+    the gap; where a gap is cut by an end of the interval, the end is a sample of it.
     """
     if h.degree() < 0:
         return True
-    if low == high:
-        return bool(h(rational(low)) <= 0)
-    odd = _odd_part(h)
-    for end in (low, high):
-        odd = _without_root(odd, end)
-    if _roots_between(odd, low, high):
-        return False
-    for part in range(1, h.degree() + 3):  # more points than h has roots
-        value = h(rational(low + (high - low) * Fraction(part, h.degree() + 3)))
-        if value != 0:
-            return bool(value < 0)
-    return False
-
-
-def _odd_part(h: Polynomial) -> Polynomial:
-    product = fmpq_poly([1])
-    for factor, multiplicity in h.numer().factor_squarefree()[1]:
-        if multiplicity % 2:
-            product = product * fmpq_poly(factor)
-    return product
-
-
-def _without_root(p: Polynomial, root: Fraction) -> Polynomial:
-    if p(rational(root)) != 0:
-        return p
-    return divmod(p, fmpq_poly([-rational(root), 1]))[0]  # square-free: once is enough
+    balls = map(ends, real_roots(primitive(_squarefree(h)), 128))
+    between = ((a[1] + b[0]) / 2 for a, b in pairwise(balls))
+    samples = (low, high, *(x for x in between if low < x < high))
+    return all(h(rational(x)) <= 0 for x in samples)
 
 
 def distinct_roots(p: Polynomial, low: Fraction, high: Fraction) -> int:
     """Number of distinct roots in the open interval."""
-    plain = divmod(p, p.gcd(p.derivative()))[0]
+    plain = _squarefree(p)
     for end in (low, high):
-        plain = _without_root(plain, end)
-    return _roots_between(plain, low, high)
+        if plain(rational(end)) == 0:
+            plain = plain // fmpq_poly([-rational(end), 1])
+    bits = 128
+    while True:  # no root is an end: in some precision the balls say on which side they lie
+        balls = [ends(root) for root in real_roots(primitive(plain), bits)]
+        if not any(a <= end <= b for a, b in balls for end in (low, high)):
+            return sum(low < a < high for a, _ in balls)
+        bits *= 2
 
 
-def _roots_between(p: Polynomial, low: Fraction, high: Fraction) -> int:
-    """Number of distinct roots in (low, high) of a polynomial that is not zero at either end."""
-    chain = [p, p.derivative()]
-    while chain[-1].degree() >= 0:
-        rest = -(chain[-2] % chain[-1])
-        if rest.degree() < 0:
-            break
-        # A positive factor changes no sign and keeps the whole numbers short.
-        chain.append(_primitive(rest))
-    return _changes(chain, low) - _changes(chain, high)
-
-
-def _primitive(p: Polynomial) -> Polynomial:
-    whole = p.numer()
-    return fmpq_poly(whole) * fmpq(1, abs(int(whole.content())))
-
-
-def _changes(chain: list[Polynomial], x: Fraction) -> int:
-    point = rational(x)
-    signs = [value > 0 for value in (p(point) for p in chain) if value != 0]
-    return sum(a != b for a, b in pairwise(signs))
+def _squarefree(p: Polynomial) -> Polynomial:
+    """The polynomial with every root once."""
+    return p // p.gcd(p.derivative())

@@ -62,6 +62,8 @@ class Optimum(Result):
         Random starts that reached this optimum (at least), of how many.
     evidence : Evidence
         Proved where the answer is known in closed form, unsettled where it is not even a minimum.
+    sure : bool
+        Proved, or one minimum that several independent starts reached: nothing to warn of.
     advice : str
         How sure the answer is, as a sentence.
     """
@@ -81,6 +83,7 @@ class Optimum(Result):
     hits: int
     starts: int
     evidence: Evidence
+    sure: bool
     advice: str
 
     @property
@@ -88,16 +91,6 @@ class Optimum(Result):
         """d / ||W||_F^2, dimensions per feature (Elhage et al. 2022); inf where W = 0."""
         total = float(np.sum(self.W**2))
         return self.W.shape[0] / total if total > 0.0 else float("inf")
-
-    @property
-    def sure(self) -> bool:
-        """Proved, or one minimum that several independent starts reached: nothing to warn of."""
-        return self.evidence is Evidence.PROVED or self.advice == OFTEN
-
-    @property
-    def distortion(self) -> float:
-        """The largest distortion of a block that only nearly has its shape; else 0."""
-        return max((block.distortion or 0.0 for block in self.blocks), default=0.0)
 
     def _values(self) -> dict[str, Any]:
         d, n = self.W.shape
@@ -222,9 +215,11 @@ def optimum(
         starts = whole(starts, "starts")
     problem = Problem(features, Shape(features.n, d, objective.bias), objective.relu)
     if d >= features.n:
-        return _dedicated(problem)
+        # orthogonal unit columns
+        return _known(problem, np.eye(d, features.n), np.zeros(features.n), DEDICATED)
     if objective.bias and not np.any(features.importance * features.variance):
-        return _constant(problem)
+        # binary, S = 1
+        return _known(problem, np.zeros((d, features.n)), features.mean, CONSTANT)
     found = minima(
         problem,
         seed=seed,
@@ -274,24 +269,16 @@ def describe(problem: Problem, found: Found) -> Optimum:
         hits=found.hits,
         starts=found.starts,
         evidence=evidence,
+        sure=advice is OFTEN,
         advice=advice,
     )
 
 
-def _dedicated(problem: Problem) -> Optimum:
-    """d >= n: orthogonal unit columns and no bias reproduce every input; loss 0, proved."""
-    W = np.eye(problem.shape.d, problem.shape.n)
-    theta = problem.shape.join(W[None], np.zeros((1, problem.shape.n)))[0]
+def _known(problem: Problem, W: Float, b: Float, advice: str) -> Optimum:
+    """A model that reproduces every input: loss 0, proved."""
+    theta = problem.shape.join(W[None], b[None])[0]
     answer = describe(problem, Found(Polished(theta, 0.0, 0.0, np.zeros(0), 0), 1, 1))
-    return replace(answer, evidence=Evidence.PROVED, advice=DEDICATED)
-
-
-def _constant(problem: Problem) -> Optimum:
-    """Inputs that never vary (binary, S = 1): biases alone reproduce them; loss 0, proved."""
-    W = np.zeros((problem.shape.d, problem.shape.n))
-    theta = problem.shape.join(W[None], problem.features.mean[None])[0]
-    answer = describe(problem, Found(Polished(theta, 0.0, 0.0, np.zeros(0), 0), 1, 1))
-    return replace(answer, evidence=Evidence.PROVED, advice=CONSTANT)
+    return replace(answer, evidence=Evidence.PROVED, sure=True, advice=advice)
 
 
 def _thetas(shape: Shape, guesses: Sequence[tuple[Float, Float]]) -> Float | None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -27,7 +27,6 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from packing.arrangement import TOLERANCE, Arrangement
 from packing.errors import BadInput
 from packing.files import replacing
-from packing.recognition import ROUNDING, Block, Named
 from packing.symmetry import automorphisms, colours
 from packing.types import Float, Int
 
@@ -993,7 +992,31 @@ MAX_PANELS = 4
 MAX_LEGEND = 12
 
 
-def draw_named(W: Float, named: Named, path: str | os.PathLike[str]) -> Path:
+class BlockShown(Protocol):
+    """What is drawn of a `packing.recognition.Block`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def features(self) -> Sequence[int]: ...
+
+
+class Shown(Protocol):
+    """What is drawn of a `packing.recognition.Named`: a picture needs to know no more of names."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def blocks(self) -> Sequence[BlockShown]: ...
+    @property
+    def ignored(self) -> Sequence[int]: ...
+    @property
+    def noise(self) -> float: ...
+    @property
+    def noisy(self) -> bool: ...
+
+
+def draw_named(W: Float, named: Shown, path: str | os.PathLike[str]) -> Path:
     """Draw the columns of W (d, n) beside their Gram matrix, coloured by block.
 
     For d <= 3 the vectors are arrows. In more dimensions each kind of block is drawn in a panel of
@@ -1002,7 +1025,7 @@ def draw_named(W: Float, named: Named, path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     W : (d, n) array
-    named : Named
+    named : packing.recognition.Named
         What `packing.recognition.identify` said of W.
     path : path
         PDF, PNG or SVG, decided by the suffix. Written whole or not at all.
@@ -1034,13 +1057,13 @@ def draw_named(W: Float, named: Named, path: str | os.PathLike[str]) -> Path:
     else:
         _blocks(figure, grid[0, 0], W, named)
     draw_gram(figure.add_subplot(grid[0, 1]), W, order, colour)
-    seen = f", seen through noise {named.noise:.2g}" if named.noise > ROUNDING else ""
+    seen = f", seen through noise {named.noise:.2g}" if named.noisy else ""
     figure.suptitle(f"{named.name}\nn = {n}, d = {d}{seen}{unit}", size=12)
     _legend_of_blocks(figure, named.blocks, named.ignored)
     return save(figure, target)
 
 
-def _blocks(figure: Figure, place: SubplotSpec, W: Float, named: Named) -> None:
+def _blocks(figure: Figure, place: SubplotSpec, W: Float, named: Shown) -> None:
     """Each kind of block once, the largest first; those on a line say nothing in a picture."""
     kinds: dict[str, tuple[str, Sequence[int], str]] = {}
     for k, block in enumerate(named.blocks):
@@ -1076,7 +1099,7 @@ def _own_span(columns: Float, tolerance: float) -> Arrangement:
     return Arrangement.from_weights(axes[:, :rank].T @ U)
 
 
-def _legend_of_blocks(figure: Figure, blocks: Sequence[Block], ignored: Sequence[int]) -> None:
+def _legend_of_blocks(figure: Figure, blocks: Sequence[BlockShown], ignored: Sequence[int]) -> None:
     handles = [
         Line2D([], [], color=PALETTE[k % len(PALETTE)], lw=4, label=_entry(x.name, x.features))
         for k, x in enumerate(blocks[:MAX_LEGEND])

@@ -692,6 +692,11 @@ class Named(Result):
         columns = ("block", "features", "copies", "norm", "cosines")
         return [Table(title, columns, rows[:_ROWS_SHOWN], {"norm": 6})] if rows else []
 
+    @property
+    def noisy(self) -> bool:
+        """True if the name was seen through more noise than that of floats."""
+        return self.noise > ROUNDING
+
     def _values(self) -> Mapping[str, Any]:
         blocks = [
             {
@@ -727,7 +732,7 @@ class Named(Result):
             ("rattlers", ", ".join(map(str, self.rattlers)) or "none"),
             ("ignored", _listed(self.ignored) or "none"),
         ]
-        if self.noise > ROUNDING:
+        if self.noisy:
             chance = "below 1e-300" if self.chance == 0.0 else shown(self.chance, 2)
             facts += [
                 ("noise", f"{self.noise:.3g} of a vector's length, root mean square"),

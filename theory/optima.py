@@ -92,6 +92,11 @@ class Optimum(Result):
         total = float(np.sum(self.W**2))
         return self.W.shape[0] / total if total > 0.0 else float("inf")
 
+    @property
+    def distortion(self) -> float:
+        """The largest distortion of a block that only nearly has its shape; else 0."""
+        return max((block.distortion or 0.0 for block in self.blocks), default=0.0)
+
     def _values(self) -> dict[str, Any]:
         d, n = self.W.shape
         return {

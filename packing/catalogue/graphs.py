@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -485,97 +485,57 @@ class Graph:
 # --- what can be built --------------------------------------------------------------------------
 
 
+HOW = {
+    "Clebsch": "folded 5-cube",
+    "Hoffman-Singleton": "Robertson's five pentagons and five pentagrams",
+    "Gewirtz": "hexads of S(3,6,22) that miss a point, adjacent when disjoint",
+    "M22": "hexads of S(3,6,22), adjacent when disjoint",
+    "Higman-Sims": "a vertex, the points and the hexads of S(3,6,22)",
+    "U4(3)": "second subconstituent of the McLaughlin graph",
+    "Goethals-Seidel": "second subconstituent of the U4(3) graph",
+    "Brouwer-Haemers": "points of GQ(3,9) not collinear with a given one",
+    "M22 on 176": "heptads of S(4,7,23) that miss a point, adjacent when they meet once",
+    "M23": "heptads of S(4,7,23), adjacent when they meet once",
+    "McLaughlin": "points, hexads and heptads of S(4,7,23) and S(3,6,22) in it",
+}
+"""How the graphs that belong to no family are built."""
+
+
+def _single(
+    name: str,
+    key: tuple[int, int, int, int],
+    make: Callable[[], Int],
+    order: int,
+    *claims: Claim,
+    **more: Any,
+) -> Graph:
+    return Graph(name, Parameters(*key), make, order, HOW[name], claims=claims, **more)
+
+
 @lru_cache(maxsize=1)
 def single() -> tuple[Graph, ...]:
     """Graphs that belong to no family here."""
     return (
-        Graph(
+        _single(
             "Clebsch",
-            Parameters(16, 5, 0, 2),
+            (16, 5, 0, 2),
             clebsch,
             1920,
-            "folded 5-cube",
+            UNIVERSAL,
             code="5-demicube",
-            claims=(UNIVERSAL,),
             listed=False,
             aliases=("Clebsch code",),
         ),
-        Graph(
-            "Hoffman-Singleton",
-            Parameters(50, 7, 0, 1),
-            hoffman_singleton,
-            252000,
-            "Robertson's five pentagons and five pentagrams",
-            claims=(TRIANGLE_FREE,),
-        ),
-        Graph(
-            "Gewirtz",
-            Parameters(56, 10, 0, 2),
-            gewirtz,
-            80640,
-            "hexads of S(3,6,22) that miss a point, adjacent when disjoint",
-            claims=(TRIANGLE_FREE,),
-        ),
-        Graph(
-            "M22",
-            Parameters(77, 16, 0, 4),
-            m22,
-            887040,
-            "hexads of S(3,6,22), adjacent when disjoint",
-            claims=(TRIANGLE_FREE,),
-        ),
-        Graph(
-            "Higman-Sims",
-            Parameters(100, 22, 0, 6),
-            higman_sims,
-            88704000,
-            "a vertex, the points and the hexads of S(3,6,22)",
-            claims=(UNIVERSAL,),
-        ),
-        Graph(
-            "U4(3)",
-            Parameters(162, 56, 10, 24),
-            mclaughlin_far,
-            13063680,
-            "second subconstituent of the McLaughlin graph",
-            claims=(UNIVERSAL,),
-        ),
-        Graph(
-            "Goethals-Seidel",
-            Parameters(105, 32, 4, 12),
-            goethals_seidel,
-            241920,
-            "second subconstituent of the U4(3) graph",
-        ),
-        Graph(
-            "Brouwer-Haemers",
-            Parameters(81, 20, 1, 6),
-            brouwer_haemers,
-            233280,
-            "points of GQ(3,9) not collinear with a given one",
-        ),
-        Graph(
-            "M22 on 176",
-            Parameters(176, 70, 18, 34),
-            heptads_176,
-            443520,
-            "heptads of S(4,7,23) that miss a point, adjacent when they meet once",
-        ),
-        Graph(
-            "M23",
-            Parameters(253, 112, 36, 60),
-            heptads_253,
-            10200960,
-            "heptads of S(4,7,23), adjacent when they meet once",
-        ),
-        Graph(
-            "McLaughlin",
-            Parameters(275, 112, 30, 56),
-            mclaughlin,
-            1796256000,
-            "points, hexads and heptads of S(4,7,23) and S(3,6,22) in it",
-            claims=(UNIVERSAL,),
-        ),
+        _single("Hoffman-Singleton", (50, 7, 0, 1), hoffman_singleton, 252000, TRIANGLE_FREE),
+        _single("Gewirtz", (56, 10, 0, 2), gewirtz, 80640, TRIANGLE_FREE),
+        _single("M22", (77, 16, 0, 4), m22, 887040, TRIANGLE_FREE),
+        _single("Higman-Sims", (100, 22, 0, 6), higman_sims, 88704000, UNIVERSAL),
+        _single("U4(3)", (162, 56, 10, 24), mclaughlin_far, 13063680, UNIVERSAL),
+        _single("Goethals-Seidel", (105, 32, 4, 12), goethals_seidel, 241920),
+        _single("Brouwer-Haemers", (81, 20, 1, 6), brouwer_haemers, 233280),
+        _single("M22 on 176", (176, 70, 18, 34), heptads_176, 443520),
+        _single("M23", (253, 112, 36, 60), heptads_253, 10200960),
+        _single("McLaughlin", (275, 112, 30, 56), mclaughlin, 1796256000, UNIVERSAL),
     )
 
 

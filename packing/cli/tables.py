@@ -11,7 +11,18 @@ from typing import Any
 
 import click
 
-from packing.cli.app import NOT_REACHED, OK, TABLES, Door, Number, Verb, note, options, progress_bar
+from packing.cli.app import (
+    NOT_REACHED,
+    OK,
+    TABLES,
+    Door,
+    Number,
+    Verb,
+    note,
+    options,
+    progress_bar,
+    write_out,
+)
 from packing.cli.options import (
     MOST_VALUES,
     SEARCH,
@@ -23,6 +34,7 @@ from packing.cli.options import (
 )
 from packing.errors import BadInput
 from packing.files import check_target, write_text
+from packing.formats import FORMATS, check_format, render
 
 FORMAT = options(
     click.option(
@@ -137,8 +149,6 @@ def arrangements_command(
 
 def table_target(format_: str | None, as_json: bool, out: str | None) -> tuple[str, Path | None]:
     """The format of a table and the file it goes to, checked before any work."""
-    from packing.formats import FORMATS, check_format
-
     if as_json and format_ not in (None, "json"):
         raise BadInput(f"--json and --format {format_} are both given: keep one of them")
     chosen = "json" if as_json else format_
@@ -167,9 +177,6 @@ def print_table(
     digits: dict[str, int],
 ) -> None:
     """Print a table, or write it to a file, whole or not at all."""
-    from packing.cli.app import write_out
-    from packing.formats import render
-
     text = render(columns, rows, format_, title, digits)
     if target is None:
         write_out(text)

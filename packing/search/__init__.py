@@ -9,6 +9,8 @@ from numbers import Integral, Real
 from packing.errors import BadInput
 from packing.search.code import Code
 from packing.search.multistart import Criterion, run
+from packing.search.riesz import Riesz
+from packing.search.spherical_codes import MinMax
 from packing.types import Progress
 
 CRITERIA = ("angle", "coulomb", "riesz", "lines")
@@ -19,11 +21,7 @@ __all__ = ["CRITERIA", "Code", "make_criterion", "search"]
 def make_criterion(name: str, n: int, d: int, *, s: float = 1.0) -> Criterion:
     """The criterion of that name for n points in R^d; s is the exponent of "riesz"."""
     if name in ("angle", "lines"):
-        from packing.search.spherical_codes import MinMax
-
         return MinMax(n, d, lines=name == "lines")
-    from packing.search.riesz import Riesz
-
     return Riesz(n, d, s if name == "riesz" else 1.0, name)
 
 

@@ -271,7 +271,10 @@ ALONE = 1.0
 
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
-_WORKER = "import sys; from packing.search.multistart import main; main(sys.argv[1:])"
+_WORKER = (
+    "import sys; from packing.search import make_criterion; "
+    "from packing.search.multistart import main; main(sys.argv[1:], make_criterion)"
+)
 """Not ``python -m``: that would make this module twice, and an OutOfTime of one is none of the
 other."""
 
@@ -386,10 +389,8 @@ def _numbers(pipe: BinaryIO | Any, criterion: Criterion) -> Float:
     return np.frombuffer(raw, dtype=np.float64).reshape(criterion.n, criterion.d).copy()
 
 
-def main(words: list[str]) -> None:
+def main(words: list[str], make_criterion: Callable[..., Criterion]) -> None:
     """The life of a worker: jobs from standard input, answers to standard output."""
-    from packing.search import make_criterion
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     criterion = make_criterion(words[0], int(words[1]), int(words[2]), s=float(words[3]))
     jobs: queue.SimpleQueue[tuple[dict[str, Any], Float | None]] = queue.SimpleQueue()

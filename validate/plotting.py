@@ -267,14 +267,3 @@ def _excess(losses: Sequence[float | None], truth: Truth) -> list[float]:
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-
-
-__all__ = [
-    "draw_along",
-    "draw_change",
-    "draw_checks",
-    "draw_excess",
-    "draw_planes",
-    "laid_over",
-    "png",
-]

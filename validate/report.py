@@ -21,10 +21,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from packing.cli.app import plain
 from packing.cli.output import render
 from packing.errors import BadInput
 from packing.files import replacing
+from packing.results import Evidence, plain
 from studies.maps_page import cells_csv, pictures, section, stem
 from validate import markup, predict
 from validate import plotting as draw
@@ -193,9 +193,6 @@ CHECK_COLUMNS = (
     "reason",
 )
 
-SURE = ("exact", "constant", "found-often", "named", "complete")
-"""Statuses of predictions that need no remark."""
-
 
 def write(report: Report, folder: str | os.PathLike[str]) -> Path:
     """Write the report of a suite into a folder, whole or not at all.
@@ -276,8 +273,8 @@ def gaps(report: Report) -> list[str]:
         if check.verdict == "inconclusive":
             low, high = check.interval
             said.append(f"{check.name} is undecided: its interval [{low:.5g}, {high:.5g}] is wide")
-        if check.status not in SURE:
-            said.append(f"{check.name}: its prediction has the status {check.status!r}")
+        if check.status == Evidence.UNSETTLED:
+            said.append(f"{check.name}: its prediction is unsettled, the search stopped short")
         weak = [MEANING[one.name] for one in check.controls if not one.power]
         if weak:
             said.append(
@@ -306,6 +303,3 @@ def _row(check: Check) -> dict[str, Any]:
         "controls": len(powered),
         "rejected": sum(one.rejected for one in powered),
     }
-
-
-__all__ = ["gaps", "page", "write"]

@@ -1,7 +1,7 @@
 """The statement about training: from random to spread to rotated to settled.
 
 i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
-   settled: cosines and directions stay as they end (`validate.trajectory`)
+   settled: cosines and directions stay as they end (`studies.dynamics`)
    rotated: the angle of the orthogonal map from the spread directions to the last ones
 
 The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
@@ -24,6 +24,7 @@ from packing.catalogue import entry
 from packing.errors import BadInput
 from packing.search import search
 from packing.types import Float
+from studies.dynamics import dynamics
 from studies.ledger_parts import (
     ALPHA,
     Book,
@@ -50,7 +51,7 @@ from validate.measurement import represented
 from validate.quantities import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
 from validate.suites import Statement, Suite
-from validate.trajectory import dynamics, exact_path, rotation
+from validate.trajectory import exact_path, rotation
 
 SPREAD = 0.9
 """Variance of the directions, at most 1, from which they count as spread."""

@@ -11,12 +11,13 @@ import pytest
 
 from packing.errors import BadInput
 from packing.types import Float
+from studies.dynamics import dynamics, jumps
 from theory.losses.expected import loss
 from validate.experiments import Recipe, Run, Setting, Trained
 from validate.measurement import ERROR, MOST, angles, measure_trained, simulate
 from validate.sampling import generator
 from validate.training.trainer import train
-from validate.trajectory import dynamics, jumps, rotation
+from validate.trajectory import rotation
 
 RUN = Run(Setting(5, 2, 0.05), Recipe(10), 0)
 AROUND = np.radians(72.0 * np.arange(5))

@@ -178,19 +178,8 @@ def _setting(setting: Any) -> str:
 
 
 CHECK_COLUMNS = (
-    "name",
-    "quantity",
-    "predicted",
-    "measured",
-    "low",
-    "high",
-    "tolerance",
-    "unit",
-    "verdict",
-    "status",
-    "controls",
-    "rejected",
-    "reason",
+    *("name", "quantity", "predicted", "measured", "low", "high", "tolerance", "unit"),
+    *("verdict", "status", "controls", "rejected", "reason"),
 )
 
 

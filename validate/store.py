@@ -28,7 +28,6 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -45,22 +44,11 @@ from validate.experiments import Measured, Model, Recipe, Run, Setting, Trained
 
 Arrays = dict[str, Float]
 
-SCALARS = (
-    "loss",
-    "error_bound",
-    "simulated",
-    "standard_error",
-    "samples",
-    "represented",
-    "d_star",
-    "max_cosine",
-    "name",
-    "distance",
-)
-"""Fields of `Measured` that are one value; each is a column of the store."""
-
 ARRAYS = ("dimensionality", "angles")
 """Fields of `Measured` that are arrays."""
+
+SCALARS = tuple(f.name for f in fields(Measured) if f.name not in ARRAYS)
+"""Fields of `Measured` that are one value; each is a column of the store."""
 
 HELD = ("body", "weights", "extras", "status", "steps", "device", "seconds", *SCALARS)
 """What the store has to hold of a model for `model_from` to build it again."""
@@ -68,24 +56,8 @@ HELD = ("body", "weights", "extras", "status", "steps", "device", "seconds", *SC
 _NEVER_NONE = ("simulated", "standard_error", "d_star")  # SQLite holds NaN as NULL
 
 COLUMNS = (
-    "key",
-    "n",
-    "d",
-    "S",
-    "one_minus_S",
-    "law",
-    "importance",
-    "bias",
-    "relu",
-    "joint",
-    "seed",
-    "status",
-    "steps",
-    "batch",
-    "lr",
-    "dtype",
-    "device",
-    "seconds",
+    *("key", "n", "d", "S", "one_minus_S", "law", "importance", "bias", "relu", "joint", "seed"),
+    *("status", "steps", "batch", "lr", "dtype", "device", "seconds"),
     *SCALARS,
 )
 """Columns of an exported table of runs."""
@@ -299,12 +271,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -55,7 +55,8 @@ class TrainedTable(Result):
         return [name for name in COLUMNS if name not in plain]
 
     def _values(self) -> dict[str, Any]:
-        return {"title": TITLE, "columns": list(COLUMNS), "rows": list(self.rows)}
+        rows = [{name: row[name] for name in self.columns} for row in self.rows]
+        return {"title": TITLE, "columns": self.columns, "rows": rows}
 
     def _facts(self) -> list[tuple[str, str]]:
         return [("settings", str(len(self.rows))), ("defeats", str(self.defeats))]

@@ -199,13 +199,13 @@ def stored() -> float:
 
 def carried(jobs: int) -> tuple[float, float]:
     """Seconds until workers of loky have answered for the first time, and of a task after that."""
-    from validate.parallel import carried as carry
+    from validate.parallel import hired
 
-    with carry("loky", jobs) as carrier:
-        assert carrier is not None
+    with hired("loky", jobs) as workers:
+        assert workers is not None
         times = [time.perf_counter()]
         for count in (2 * jobs, 200):
-            list(carrier.answers((loaded, (i,)) for i in range(count)))
+            list(workers.answers((loaded, (i,)) for i in range(count)))
             times.append(time.perf_counter())
         return times[1] - times[0], (times[2] - times[1]) / 200
 

@@ -1,7 +1,7 @@
 """The statement about training: from random to spread to rotated to settled.
 
 i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
-   settled: cosines and directions stay as they end (`validate.measurement`)
+   settled: cosines and directions stay as they end (`studies.dynamics`)
    rotated: the angle of the orthogonal map from the spread directions to the last ones
 
 The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
@@ -24,6 +24,7 @@ from packing.catalogue import entry
 from packing.errors import BadInput
 from packing.search import search
 from packing.types import Float
+from studies.dynamics import dynamics
 from studies.ledger_parts import (
     ALPHA,
     Book,
@@ -46,7 +47,7 @@ from theory.losses.expected import loss
 from theory.mixtures import envelope, many_features, mixture_ladder, ratio_at
 from validate import predict
 from validate.experiments import Setting
-from validate.measurement import dynamics, represented
+from validate.measurement import represented
 from validate.quantities import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
 from validate.suites import Statement, Suite

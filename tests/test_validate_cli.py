@@ -24,6 +24,7 @@ from test_validate_run import MANY, TINY
 
 from theory.losses.expected import loss
 from validate.cli import EXITS
+from validate.comparison import trained
 from validate.experiments import Measured, Recipe, Run, Setting, Trained
 from validate.runner import STORE, VERDICTS
 from validate.store import Model, Store
@@ -106,6 +107,10 @@ def test_a_suite_from_a_file(tiny: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert (folder / STORE).read_bytes() == held
     monkeypatch.setattr("validate.training.trainer.train_batch", None)
     again = answered(f"{line} --resume", first.exit_code)
+    kept = json.loads((folder / "report.json").read_text())
+    assert {**kept, "store": again["store"]}.items() >= {
+        key: value for key, value in again.items() if key != "report"
+    }.items()
     assert again["checks"] == values["checks"] and len(again["sessions"]) == 2
     people = run(f"{line} --resume")
     assert people.exit_code == first.exit_code
@@ -285,7 +290,7 @@ def test_interrupted_at_any_moment(ready: str, delay: float, least: int, tmp_pat
 
 def model(setting: Setting, W: Any, b: Any, seed: int) -> Model:
     exact = loss(W, b, features=setting.features) if setting.independent else None
-    trained = Trained(
+    finished = Trained(
         run=Run(setting, Recipe(1), seed),
         W=np.array(W, dtype=float),
         b=np.array(b, dtype=float),
@@ -309,7 +314,7 @@ def model(setting: Setting, W: Any, b: Any, seed: int) -> Model:
         name=f"model {seed}",
         distance=None,
     )
-    return trained, measured
+    return finished, measured
 
 
 @pytest.fixture
@@ -349,6 +354,8 @@ def test_table_compares_theory_with_a_store(kept: Path) -> None:
     assert pair["predicted"] == expected.name
     assert same["S"] == "0.1 0.2 0.3" and same["trained_loss"] == same["predicted_loss"] == 0.0
     assert same["excess"] is None and same["law"] == "uniform"
+    with Store(kept, write=False) as store:
+        assert trained(store.load()).to_dict() == values
     shown = run(f"table trained {kept.parent}")  # the folder will do
     assert "1 models of dependent features are left out" in shown.stderr
     assert "model 2" in shown.stdout and "importance" not in shown.stdout

@@ -11,21 +11,14 @@ import pytest
 
 from packing.errors import BadInput
 from packing.types import Float
+from studies.dynamics import dynamics, jumps
 from theory.losses.expected import loss
 from theory.objective import Objective
 from validate.experiments import Recipe, Run, Setting, Trained
-from validate.measurement import (
-    ERROR,
-    MOST,
-    angles,
-    dynamics,
-    jumps,
-    measure_trained,
-    simulate,
-    turn,
-)
+from validate.measurement import ERROR, MOST, angles, measure_trained, simulate
 from validate.sampling import generator
 from validate.training.trainer import train
+from validate.trajectory import rotation
 
 RUN = Run(Setting(5, 2, 0.05), Recipe(10), 0)
 AROUND = np.radians(72.0 * np.arange(5))
@@ -251,9 +244,9 @@ def test_turn_is_the_angle_of_the_best_map() -> None:
     q = np.linalg.qr(rng.standard_normal((3, 3)))[0]
     q *= np.sign(np.linalg.det(q))
     angle = math.degrees(math.acos((np.trace(q) - 1.0) / 2.0))
-    assert turn(A, q @ A) == pytest.approx(angle, abs=1e-5)
-    assert turn(A, A) == pytest.approx(0.0, abs=1e-5)
-    assert turn(np.zeros((2, 0)), np.zeros((2, 0))) == 0.0
+    assert rotation(A, q @ A) == pytest.approx(angle, abs=1e-5)
+    assert rotation(A, A) == pytest.approx(0.0, abs=1e-5)
+    assert rotation(np.zeros((2, 0)), np.zeros((2, 0))) == 0.0
     with pytest.raises(BadInput, match="two or more"):
         dynamics([(0, A, np.zeros(7))])
 

@@ -25,18 +25,16 @@ from dying import DEADLY, MARK, dying, real_task
 from test_validate_run import MANY, TINY, alike, kept_keys
 
 from packing.errors import BadInput, NotReached
-from validate import parallel as clusters
 from validate import parallel as sweep
 from validate.experiments import Recipe, Run, Setting
 from validate.parallel import (
     BACKENDS,
     LIVES,
-    Carrier,
-    Lost,
-    carried,
+    Workers,
     checked,
     differs,
     effort,
+    hired,
     out_of_memory,
     pieces,
     predicted,
@@ -125,7 +123,7 @@ def test_killed_workers_of_dask_change_nothing(
     mark = tmp_path / "died"
     monkeypatch.setenv(MARK, str(mark))
     monkeypatch.setenv(DEADLY, "6 one-on")
-    monkeypatch.setattr(clusters, "LIVES", 2)  # one life less: each costs a start of PyTorch
+    monkeypatch.setattr(sweep, "LIVES", 2)  # one life less: each costs a start of PyTorch
     monkeypatch.setattr(sweep, "task", dying)
     suite = parse(MANY, "many")
     with pytest.raises(NotReached) as error:
@@ -226,21 +224,24 @@ def make(folder: Path) -> Path:
     return folder
 
 
-# What is handed out, to whom the blame goes. A carrier without processes.
+# What is handed out, to whom the blame goes. Workers without processes.
 
 
-class Pretended(Carrier):
+class Lost(Exception):
+    """All workers died."""
+
+
+class Pretended(Workers):
     """Tasks are done here; some kill everyone, some lack memory."""
 
     def __init__(self, jobs: int, deadly: Callable[[list[Run]], str]) -> None:
-        super().__init__("loky", jobs)
+        super().__init__("loky", jobs, deaths=(Lost,))
         self.deadly = deadly
         self.rounds: list[list[int]] = []
 
     def answers(self, tasks: Iterable[Any]) -> Iterator[Any]:  # type: ignore[override]
         self.rounds.append([])
         queue, ended = iter(tasks), False
-        self.flying.clear()
         waiting: list[tuple[int, list[Run]]] = []
         while True:
             while not ended and len(waiting) < self.jobs:
@@ -249,7 +250,6 @@ class Pretended(Carrier):
                 if found is not None:
                     number, runs = found[1][:2]
                     self.rounds[-1].append(number)
-                    self.flying.add(number)
                     waiting.append((number, runs))
             if not waiting:
                 return
@@ -257,7 +257,6 @@ class Pretended(Carrier):
             if "kills" in fate:
                 raise Lost("killed")
             number, runs = waiting.pop(0)
-            self.flying.discard(number)
             if fate[0] == "memory":
                 yield number, MemoryError("all gone")
             elif fate[0] == "gone":
@@ -270,12 +269,12 @@ def runs(n: int, count: int, **how: Any) -> list[Run]:
     return [Run(Setting(n, 1, 0.3), Recipe(10, **how), seed) for seed in range(count)]
 
 
-def swept(carrier: Carrier, batches: list[list[Run]], **how: Any) -> tuple[list[int], str]:
+def swept(workers: Workers, batches: list[list[Run]], **how: Any) -> tuple[list[int], str]:
     """Features of the batches that came back, and what was said at the end."""
     found = []
     try:
         for models in trained_batches(
-            batches, device="cpu", engine="torch", carrier=carrier, **how
+            batches, device="cpu", engine="torch", workers=workers, **how
         ):
             found.append(models[0][0].setting.n)  # type: ignore[attr-defined]
     except NotReached as error:
@@ -343,13 +342,13 @@ def test_a_cluster_that_is_gone() -> None:
 def test_what_is_finished_is_not_handed_out() -> None:
     batches = [runs(2, 8), runs(3, 8)]
     held = {run.key for run in batches[0]} | {batches[1][0].key}
-    carrier = Pretended(1, lambda runs: "")
+    workers = Pretended(1, lambda runs: "")
     parts = list(
         trained_batches(
             batches,
             device="cpu",
             engine="torch",
-            carrier=carrier,
+            workers=workers,
             finished=lambda keys: held & set(keys),
         )
     )
@@ -379,11 +378,11 @@ def test_pieces_cover_all_and_are_worth_it() -> None:
 
 def test_memory_is_shared_by_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("validate.runner._free", lambda: 2**32)
-    assert memory_for("cpu", Carrier("loky", 1)) == WORKER_MEMORY
-    assert memory_for("cpu", Carrier("loky", 16)) == 2**27
-    assert memory_for("cpu", Carrier("dask", 1000, memory=2**30)) == 2**29
+    assert memory_for("cpu", Workers("loky", 1)) == WORKER_MEMORY
+    assert memory_for("cpu", Workers("loky", 16)) == 2**27
+    assert memory_for("cpu", Workers("dask", 1000, memory=2**30)) == 2**29
     monkeypatch.undo()
-    assert 2**20 < (memory_for("cpu", Carrier("loky", 1)) or 0) <= WORKER_MEMORY
+    assert 2**20 < (memory_for("cpu", Workers("loky", 1)) or 0) <= WORKER_MEMORY
 
 
 def test_predicted_memory_grows() -> None:
@@ -461,13 +460,13 @@ def test_bad_input_is_one_line(
         pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(clusters, "PATIENCE", 0.2)
+    monkeypatch.setattr(sweep, "PATIENCE", 0.2)
     (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
     assert said in refused(f"validate tiny.toml {line}")
     assert os.listdir(tmp_path) == ["tiny.toml"]
 
 
-@pytest.mark.parametrize("name", BACKENDS[1:])
+@pytest.mark.parametrize("name", list(BACKENDS)[1:])
 def test_a_backend_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     with pytest.raises(BadInput, match=r"needs joblib, .* pip install 'feature-packing\["):
@@ -478,27 +477,27 @@ def test_a_backend_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPa
 def test_clusters_that_would_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import LocalCluster
 
-    monkeypatch.setattr(clusters, "FIRST_WORKER", 0.3)
+    monkeypatch.setattr(sweep, "FIRST_WORKER", 0.3)
 
     def refusal(**how: Any) -> str:
         local = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": None}
         with LocalCluster(processes=False, silence_logs=50, **local, **how) as cluster:  # type: ignore[no-untyped-call]
             try:
-                with carried(f"dask:{cluster.scheduler_address}") as carrier:
-                    return f"{carrier and carrier.jobs} jobs"
+                with hired(f"dask:{cluster.scheduler_address}") as workers:
+                    return f"{workers and workers.jobs} jobs"
             except BadInput as error:
                 return str(error)
 
     assert "has no workers after 0.3 s" in refusal(n_workers=0)
     assert "2 threads" in refusal(n_workers=1, threads_per_worker=2)
     assert refusal(n_workers=3, threads_per_worker=1) == "3 jobs"
-    monkeypatch.setattr(clusters, "differs", lambda expected: "torch is 1, not 2")
+    monkeypatch.setattr(sweep, "differs", lambda expected: "torch is 1, not 2")
     assert "torch is" in refusal(n_workers=1, threads_per_worker=1)
 
 
 def test_nothing_to_carry() -> None:
-    with carried("none") as carrier:
-        assert carrier is None
-    with carried("none", 1) as carrier:
-        assert carrier is None
+    with hired("none") as workers:
+        assert workers is None
+    with hired("none", 1) as workers:
+        assert workers is None
     assert replace(runs(2, 1)[0], seed=3).seed == 3

@@ -19,24 +19,13 @@ from validate.experiments import Model, Setting
 from validate.store import row_of
 
 COLUMNS = (
-    "n",
-    "d",
-    "S",
-    "one_minus_S",
-    "law",
-    "importance",
-    "bias",
-    "relu",
-    "models",
-    "trained_loss",
-    "predicted_loss",
-    "excess",
-    "trained",
-    "predicted",
-    "represented",
-    "predicted_represented",
-    "defeats",
+    *("n", "d", "S", "one_minus_S", "law", "importance", "bias", "relu", "models"),
+    *("trained_loss", "predicted_loss", "excess", "trained", "predicted"),
+    *("represented", "predicted_represented", "defeats"),
 )
+USUAL = ("importance", "bias", "relu")
+"""Columns that would only widen the table where they are as by default everywhere."""
+
 DIGITS = {"trained_loss": 7, "predicted_loss": 7, "excess": 3, "one_minus_S": 6}
 TITLE = "Trained models beside the predicted optima"
 
@@ -61,16 +50,13 @@ class TrainedTable(Result):
 
     @property
     def columns(self) -> list[str]:
-        """Columns worth their room: what is as by default everywhere would only widen the table."""
-        unusual = {
-            name
-            for name in ("importance", "bias", "relu")
-            if any(row[name] not in (None, True) for row in self.rows)
-        }
-        return [n for n in COLUMNS if n not in ("importance", "bias", "relu") or n in unusual]
+        """Columns worth their room."""
+        plain = [n for n in USUAL if all(row[n] in (None, True) for row in self.rows)]
+        return [name for name in COLUMNS if name not in plain]
 
     def _values(self) -> dict[str, Any]:
-        return {"title": TITLE, "columns": list(COLUMNS), "rows": list(self.rows)}
+        rows = [{name: row[name] for name in self.columns} for row in self.rows]
+        return {"title": TITLE, "columns": self.columns, "rows": rows}
 
     def _facts(self) -> list[tuple[str, str]]:
         return [("settings", str(len(self.rows))), ("defeats", str(self.defeats))]

@@ -46,6 +46,3 @@ def _said(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items())
     return "" if value is None else str(value)
-
-
-__all__ = ["embedded", "page", "table"]

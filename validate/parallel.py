@@ -1,13 +1,14 @@
-"""Carriers: what takes batches to worker processes and brings models back, by joblib's backends.
+"""Sweeps: batches of runs trained here or by workers, each given back as soon as it is done.
 
-A carrier starts workers, or finds a cluster, and hands out a joblib backend on which any task can
-be called. Two things are added to joblib's own: it tells which tasks are on their way (so that it
-is known what a lost worker held), and an error that Dask reports of a task reaches the caller,
-who would otherwise wait for ever.
+Workers are those of a backend of joblib: loky (processes of this machine), Dask or Ray (a cluster
+at an address, or one made here that listens on the loopback alone). A worker trains and measures a
+batch; the process that asked receives the models and alone writes the store. A run's result depends
+on its key, so it does not matter who trained it, beside which others, in which order, or how often
+its worker was lost before (on a CPU, bit by bit, as long as processors and versions are equal).
 
-loky        processes of this machine
-dask        a Dask cluster: `dask:tcp://host:8786`, `dask:scheduler.json`, or one made here
-ray         a Ray cluster: `ray:ADDRESS`, or one made here
+joblib gives up when a worker dies. Then what is missing is handed out again; batches that were
+there twice are done alone, one after another, and the one that still takes its worker down is put
+aside: all others are finished, and one sentence says what it was.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,440 +38,20 @@ from validate.experiments import Model, Run
 from validate.store import versions
 from validate.training import engine as engines
 
-BACKENDS = ("none", "loky", "dask", "ray")
-"""Names of `--engine-backend`; none trains in this process."""
+BACKENDS = {
+    "none": ((), ""),
+    "loky": (("joblib",), "validate"),
+    "dask": (("joblib", "distributed"), "dask"),
+    "ray": (("joblib", "ray"), "ray"),
+}
+"""Names of `--engine-backend`: modules that each needs, and the extra that installs them. `none`
+trains in this process."""
 
 LIVES = 3
 """Workers that a batch may lose before it is given up."""
 
-Task = Callable[..., Any]
-_NEEDS = {"loky": ("joblib",), "dask": ("joblib", "distributed"), "ray": ("joblib", "ray")}
-_EXTRA = {"loky": "validate", "dask": "dask", "ray": "ray"}
-
-
-class Lost(Exception):
-    """Workers died, and what they were doing has to be done again."""
-
-
-class Carrier:
-    """Worker processes behind a backend of joblib.
-
-    Parameters
-    ----------
-    name : str
-        One of `BACKENDS` but none.
-    jobs : int
-        Tasks on their way at a time.
-    memory : int, optional
-        Bytes that a worker may use, where a cluster says so.
-
-    Attributes
-    ----------
-    flying : set of int
-        Numbers of the tasks that were handed out and have not come back.
-    """
-
-    def __init__(self, name: str, jobs: int, memory: int | None = None) -> None:
-        self.name, self.jobs, self.memory = name, jobs, memory
-        self.flying: set[int] = set()
-        self.stack = ExitStack()
-        self.deaths: tuple[type[BaseException], ...] = ()
-        self.make: Callable[[], Any] = lambda: None
-
-    def close(self) -> None:
-        """Let the workers go; those that still work are stopped."""
-        self.stack.close()
-
-    def answers(self, tasks: Iterable[tuple[Task, tuple[Any, ...]]]) -> Generator[Any, None, None]:
-        """What the tasks return, as it comes.
-
-        Parameters
-        ----------
-        tasks : iterable of (function, arguments)
-            Taken one by one as workers become free, in a thread of the backend. The first
-            argument is the number of the task, and so is the first part of its answer.
-
-        Yields
-        ------
-        tuple
-            Answers; (number, error) for a task whose workers died, where the backend knows it.
-
-        Raises
-        ------
-        Lost
-            If workers died and all that is in `flying` with them.
-        """
-        from joblib import Parallel, delayed
-
-        self.flying.clear()
-        backend = self._watched(self.make())
-        parallel = Parallel(
-            n_jobs=max(self.jobs, 2),  # a single job would be done in this process
-            backend=backend,
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch=self.jobs,
-            max_nbytes=None,
-        )
-        found = None
-        try:
-            with deaf():
-                found = parallel(delayed(function)(*words) for function, words in tasks)
-            for answer in found:
-                self.flying.discard(answer[0])
-                yield answer
-        except self.deaths as error:
-            raise Lost(str(error)) from None
-        finally:
-            if found is not None:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # that not all was used is the purpose
-                    found.close()
-
-    def _watched(self, backend: Any) -> Any:
-        """The backend of joblib, with its tasks counted and their errors told."""
-        submit, jobs = backend.submit, self.jobs
-
-        def watched(batch: Any, callback: Any = None) -> Any:
-            number = batch.items[0][1][0]
-            self.flying.add(number)
-            future = submit(batch, callback)
-            if self.name == "dask":
-
-                def told(done: Any) -> None:
-                    error = done.exception()
-                    if error is not None and callback is not None:
-                        killed = type(error).__name__ == "KilledWorker"
-                        callback([(number, error)] if killed else error)
-
-                future.add_done_callback(told)
-            return future
-
-        backend.submit = watched
-        if self.name == "dask":
-            # Else a cluster of one thread would leave the work to this process.
-            backend.effective_n_jobs = lambda n_jobs: max(jobs, 2)
-        return backend
-
-
-def checked(backend: str, jobs: int | None) -> tuple[str, str]:
-    """Name and address of a backend.
-
-    Raises
-    ------
-    BadInput
-        If it is unknown, not installed, or jobs cannot be.
-    """
-    name, colon, address = backend.partition(":")
-    if colon and not address:
-        raise BadInput(
-            f"engine backend = {backend!r} names no address: give one, or leave out the colon"
-        )
-    if name == "dask" and address and not (":" in address or "." in address or os.sep in address):
-        raise BadInput(
-            f"engine backend = {backend!r}: {address!r} is neither a scheduler's file nor an "
-            "address as tcp://HOST:PORT"
-        )
-    if name not in BACKENDS:
-        known = ", ".join(BACKENDS)
-        raise BadInput(f"engine backend = {name!r} is unknown: give one of {known}")
-    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
-        raise BadInput(f"jobs = {jobs!r}: give how many batches train at a time, 1 or more")
-    if name == "none":
-        if address:
-            raise BadInput(f"engine backend = {backend!r}: none has no address, leave it out")
-        if jobs is not None and jobs > 1:
-            raise BadInput(
-                f"jobs = {jobs} needs worker processes: add --engine-backend loky, or dask, or ray"
-            )
-        return name, address
-    if name == "loky" and address:
-        raise BadInput(f"engine backend = {backend!r}: loky has no address; dask and ray have")
-    for module in _NEEDS[name]:
-        if importlib.util.find_spec(module) is None:
-            raise BadInput(
-                f"engine backend = {name!r} needs {module}, which is not installed: "
-                f"pip install 'feature-packing[{_EXTRA[name]}]'"
-            )
-    return name, address
-
-
-@contextmanager
-def carried(backend: str, jobs: int | None = None) -> Iterator[Carrier | None]:
-    """A carrier, whose workers are gone when the block ends; None where there is nothing to carry.
-
-    Parameters
-    ----------
-    backend : str
-        ``none``, ``loky``, ``dask``, ``ray``; the last two with ``:ADDRESS`` for a cluster.
-    jobs : int, optional
-        Batches that train at a time; by default as many as there are cores, or as the cluster
-        has threads.
-
-    Raises
-    ------
-    BadInput
-        If the backend cannot be used; one sentence says what to do.
-    """
-    name, address = checked(backend, jobs)
-    if name == "none":
-        yield None
-        return
-    carrier = Carrier(name, jobs or cores())
-    try:
-        if name == "loky":
-            with_loky(carrier)
-        else:
-            (with_dask if name == "dask" else with_ray)(carrier, address, jobs)
-        yield carrier
-    finally:
-        carrier.close()
-
-
-@contextmanager
-def deaf() -> Iterator[None]:
-    """Threads and processes begun in here do not hear Ctrl-C, not even while they start.
-
-    A terminal sends it to all of them; this process alone answers, when the block has ended.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def with_loky(carrier: Carrier) -> None:
-    """Processes of this machine."""
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    def make() -> Any:
-        return instance(
-            "loky", inner_max_num_threads=1, initializer=settle, initargs=(os.getpid(),)
-        )
-
-    def let_go() -> None:
-        from joblib.externals.loky import reusable_executor
-
-        if reusable_executor._executor is not None:
-            reusable_executor._executor.shutdown(wait=True, kill_workers=True)
-
-    carrier.make, carrier.deaths = make, (BrokenProcessPool,)
-    carrier.stack.callback(let_go)
-    carrier.stack.enter_context(warnings.catch_warnings())
-    # loky replaces a worker whose memory grew, and warns of it; no task is lost by that.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", append=False)
-
-
-def settle(parent: int) -> None:
-    """Make this process a worker: Ctrl-C is its parent's affair, and it goes when that is gone."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    if hasattr(os, "getppid"):
-        threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def instance(name: str, **how: Any) -> Any:
-    """An instance of a backend of joblib."""
-    from joblib import parallel_config
-
-    with parallel_config(backend=name, **how) as made:
-        return made["backend"]
-
-
-def differs(expected: dict[str, str]) -> str:
-    """How this process differs from the one that wants work done; empty if it does not."""
-    mine = versions()
-    return ", ".join(
-        f"{name} is {mine.get(name, 'none')}, not {version}"
-        for name, version in expected.items()
-        if mine.get(name, "none") != version
-    )
-
-
-def gone(carrier: Carrier) -> NotReached:
-    """What is said when a cluster is lost as a whole."""
-    return NotReached(
-        f"the {carrier.name} cluster no longer answers: everything finished is kept; start it "
-        "again, and go on with --resume"
-    )
-
-
-# Clusters: Dask and Ray, found at an address or made on this machine, as carriers.
-#
-# A cluster made here listens on the loopback alone. One that runs already has to be like this
-# process: the same versions, and one thread to a worker, since training sets the number of threads
-# of its process.
-
-
-PATIENCE = 5.0
-"""Seconds to wait for an answer from the address of a cluster."""
-
-FIRST_WORKER = 60.0
-"""Seconds to wait for the first worker of a cluster."""
-
-
-def with_dask(carrier: Carrier, address: str, jobs: int | None) -> None:
-    """Workers of the Dask cluster at an address, or of one made here.
-
-    Raises
-    ------
-    BadInput
-        If no scheduler answers there, or its workers would not do.
-    """
-    import distributed
-    from dask import config
-
-    carrier.stack.enter_context(_quiet("distributed.client"))
-    if not address:
-        env = {name: "1" for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-        make: Any = distributed.LocalCluster
-        with deaf(), config.set({"distributed.scheduler.allowed-failures": LIVES - 1}):
-            cluster = make(
-                n_workers=0,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                env=env,
-            )
-        carrier.stack.enter_context(cluster)
-        cluster.scale(carrier.jobs)
-        made: Any = distributed.Client
-        client = carrier.stack.enter_context(made(cluster, set_as_default=False))
-    else:
-        client = carrier.stack.enter_context(_client(address))
-        carrier.jobs = _look_over(client, address, jobs)
-        limits = [w["memory_limit"] for w in client.scheduler_info(-1)["workers"].values()]
-        carrier.memory = min(filter(None, limits), default=None)
-    carrier.make = lambda: instance("dask", client=client, pure=False)
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """A logger that says nothing: what it would say is told in a sentence."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _client(address: str) -> Any:
-    import distributed
-
-    made: Any = distributed.Client
-    where: dict[str, Any] = {"address": address}
-    if address.endswith(".json") or os.path.sep in address.partition("://")[0]:
-        if not Path(address).is_file():
-            raise BadInput(f"scheduler file {address} does not exist: start dask scheduler first")
-        where = {"scheduler_file": address}
-    try:
-        return made(**where, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(
-            f"no Dask scheduler answers at {address} within {PATIENCE:g} s ({reason}): start one "
-            "with dask scheduler, or leave the address out for workers on this machine"
-        ) from None
-
-
-def _look_over(client: Any, address: str, jobs: int | None) -> int:
-    """Threads of a cluster, whose workers are as they have to be."""
-    try:
-        client.wait_for_workers(1, timeout=FIRST_WORKER)
-    except TimeoutError:
-        raise BadInput(
-            f"the Dask cluster at {address} has no workers after {FIRST_WORKER:g} s: start some "
-            "with dask worker --nthreads 1"
-        ) from None
-    threads = client.nthreads()
-    worst = max(threads.values())
-    if worst > 1:
-        raise BadInput(
-            f"a worker of the Dask cluster at {address} has {worst} threads, and training sets "
-            "the number of threads of its process: start workers with --nthreads 1, as many as "
-            "there are cores"
-        )
-    for problem in client.run(differs, versions(), on_error="return").values():
-        if isinstance(problem, BaseException):
-            problem = f"it cannot import this package ({problem})"
-        if problem:
-            raise BadInput(
-                f"a worker of the Dask cluster at {address} would not train the same: {problem}; "
-                "install the same versions there"
-            )
-    return jobs or len(threads)
-
-
-def with_ray(carrier: Carrier, address: str, jobs: int | None) -> None:
-    """Workers of the Ray cluster at an address, or of one made here.
-
-    Raises
-    ------
-    BadInput
-        If there is none.
-    """
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.joblib import register_ray
-
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    here = {"num_cpus": carrier.jobs, "_node_ip_address": "127.0.0.1"}
-    how: dict[str, Any] = {"address": address} if address else here
-    try:
-        if port.isdigit():  # Ray itself would try for minutes
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        ray.init(**how, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(
-            f"no Ray cluster answers at {address or 'this machine'} ({reason}): start one with "
-            "ray start --head, or leave the address out for workers on this machine"
-        ) from None
-    carrier.stack.callback(ray.shutdown)
-    if address:
-        carrier.jobs = jobs or int(ray.cluster_resources().get("CPU", 1))
-    register_ray()
-
-    def make() -> Any:
-        backend = instance("ray")
-        # joblib keeps generators from pools of processes; those of Ray call back like all others.
-        backend.supports_return_generator = True
-        return backend
-
-    carrier.make, carrier.deaths = make, (RayError,)
-
-
-# Sweeps: batches of runs trained here or by workers, each batch given back as soon as it is done.
-#
-# A worker trains and measures a batch; the process that asked receives the models and alone writes
-# the store. A run's result depends on its key, so it does not matter who trained it, beside which
-# others, in which order, or how often its worker was lost before (on a CPU, bit by bit, as long as
-# processors and versions are equal, which is checked as far as it can be).
-#
-# A lost worker costs the batches that were on their way (loky loses all of its workers at once,
-# Dask
-# and Ray one): they are done again. Batches that were there twice when a worker was lost are done
-# alone, one after another; the one that then takes its worker down once more is put aside, all
-# others are finished, and one sentence says what it was.
-
-
-Finished = Callable[[Iterable[str]], set[str]]
-"""Which of the keys are kept already; called from threads of the backend too."""
-
+COMPANY = 2
+"""Times that a batch may be there when a worker is lost, before it is done alone."""
 
 SHARES = 3
 """Pieces per job that a sweep is cut into, so that the last ones end at about the same time."""
@@ -477,11 +59,23 @@ SHARES = 3
 WORTH = 5e5
 """Arithmetic of a step (`work`) below which a smaller piece no longer trains faster."""
 
+PATIENCE = 5.0
+"""Seconds to wait for an answer from the address of a cluster."""
+
+FIRST_WORKER = 60.0
+"""Seconds to wait for the first worker of a cluster."""
+
 MEMORY = "needs more memory than there is"
 KILLED = "took its worker down again and again"
 
-COMPANY = 2
-"""Times that a batch may be there when a worker is lost, before it is done alone."""
+Task = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function and its arguments; the first is the task's number, as is the first of its answer."""
+
+Finished = Callable[[Iterable[str]], set[str]]
+"""Which of the keys are kept already; called from threads of the backend too."""
+
+
+# Batches.
 
 
 def trained_batches(
@@ -489,7 +83,7 @@ def trained_batches(
     *,
     device: str,
     engine: str = "auto",
-    carrier: Carrier | None = None,
+    workers: Workers | None = None,
     finished: Finished = lambda keys: set(),
     backwards: bool = False,
     progress: Telling | None = None,
@@ -499,12 +93,12 @@ def trained_batches(
     Parameters
     ----------
     batches : sequence of sequences of Run
-        From `validate.train.batches`; a carrier's workers get them in smaller pieces.
+        From `validate.training.trainer.batches`; workers get them in smaller pieces.
     device : {"cpu", "cuda"}
     engine : str
-        As in `validate.train.train`; ``auto`` is settled here, not by what a worker has installed.
-    carrier : Carrier, optional
-        Workers (`validate.parallel.carried`); without, this process trains, one by one.
+        As in `validate.train`; ``auto`` is settled here, not by what a worker has installed.
+    workers : Workers, optional
+        From `hired`; without, this process trains, one batch after another.
     finished : callable
         Which of some keys need no training any more; asked before a batch is begun.
     backwards : bool
@@ -526,15 +120,14 @@ def trained_batches(
         others were yielded before.
     """
     step = -1 if backwards else 1
-    if carrier is None:
-        for batch in batches[::step]:
-            held = finished(run.key for run in batch)
-            missing = [run for run in batch if run.key not in held]
-            if missing:
-                yield _here(missing, device, engine, progress)
+    if workers is not None:
+        parts = pieces(batches, workers.jobs)[::step]
+        yield from _by_workers(parts, workers, device, engine, finished)
         return
-    parts = pieces(batches, carrier.jobs)[::step]
-    yield from _carried(parts, carrier, device, engine, finished)
+    for batch in batches[::step]:
+        missing = _missing(batch, finished)
+        if missing:
+            yield _here(missing, device, engine, progress)
 
 
 def pieces(batches: Sequence[Sequence[Run]], jobs: int) -> list[list[Run]]:
@@ -563,112 +156,42 @@ def effort(run: Run) -> float:
     return float(run.recipe.steps) * (work(run) + 1e4)  # a fixed cost of each step
 
 
+def _missing(runs: Sequence[Run], finished: Finished) -> list[Run]:
+    held = finished(run.key for run in runs)
+    return [run for run in runs if run.key not in held]
+
+
 def _here(runs: Sequence[Run], device: str, engine: str, progress: Telling | None) -> list[Model]:
     def inside(stage: str, fraction: float) -> None:
         if progress is not None:
             progress(stage, fraction, runs)
 
-    try:
-        return _models(runs, device, engine, inside)
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        raise NotReached(_sentence(runs, device, engine, MEMORY)) from None
+    found = _models(runs, device, engine, inside)
+    if isinstance(found, MemoryError):
+        raise NotReached(_sentence(runs, device, engine, MEMORY))
+    return found
 
 
 def _models(
-    runs: Sequence[Run], device: str, engine: str, progress: Telling | None = None
-) -> list[Model]:
-    from validate.measurement import measure_trained
-    from validate.training.trainer import train_batch
+    runs: Sequence[Run], device: str, engine: str, progress: Any = None
+) -> list[Model] | MemoryError:
+    """Runs trained and measured. Memory that ran out is an answer too."""
+    from validate.measurement import measure_trained  # both import torch
+    from validate.training import trainer
 
-    trained = train_batch(runs, device=device, engine=engine, progress=progress)
-    return [(one, measure_trained(one)) for one in trained]
-
-
-def task(
-    number: int, runs: list[Run], device: str, engine: str, expected: dict[str, str]
-) -> tuple[int, list[Model] | MemoryError]:
-    """What a worker does: train and measure a batch. Memory that ran out is an answer too."""
-    if "numba" not in sys.modules:
-        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-    problem = differs(expected)
-    if problem:
-        raise BadInput(f"a worker would not train the same: {problem}; install the same versions")
     try:
-        return number, _models(runs, device, engine)
+        done = trainer.train_batch(runs, device=device, engine=engine, progress=progress)
+        return [(one, measure_trained(one)) for one in done]
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        return number, MemoryError(str(error))
+        return MemoryError(str(error))
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; PyTorch has no type for it on a CPU."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in said or "allocate memory" in said
-
-
-def _carried(
-    parts: Sequence[list[Run]], carrier: Carrier, device: str, engine: str, finished: Finished
-) -> Iterator[list[Model]]:
-    sweep = _Sweep(parts, device, engine, finished)
-    while sweep.left:
-        try:
-            with closing(carrier.answers(sweep.tasks())) as answers:
-                for number, answer in answers:
-                    if isinstance(answer, list):
-                        del sweep.left[number]
-                        yield answer
-                    elif isinstance(answer, MemoryError):
-                        sweep.blame(number, MEMORY)
-                    else:
-                        sweep.blame(number, KILLED, LIVES)
-        except Lost:
-            for number in carrier.flying & sweep.left.keys():
-                sweep.blame(number, KILLED)
-        except (CancelledError, ConnectionError, TimeoutError):
-            raise gone(carrier) from None
-        sweep.left = {i: runs for i, runs in sweep.left.items() if i not in sweep.kept}
-    if sweep.given_up:
-        runs, reason = sweep.given_up[0]
-        raise NotReached(_sentence(runs, device, engine, reason, len(sweep.given_up) - 1))
-
-
-class _Sweep:
-    """What is left of a sweep, and which batches were there when workers were lost."""
-
-    def __init__(
-        self, parts: Sequence[list[Run]], device: str, engine: str, finished: Finished
-    ) -> None:
-        self.left = dict(enumerate(parts))
-        self.how = (device, engine)
-        self.finished = finished
-        self.kept: set[int] = set()  # found to be finished by someone else
-        self.strikes = Counter[int]()
-        self.given_up: list[tuple[list[Run], str]] = []
-
-    def tasks(self) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...]]]:
-        """What is handed out in this round: all without suspicion, or else one suspect alone."""
-        suspects = [i for i in self.left if self.strikes[i] >= COMPANY]
-        calm = [i for i in self.left if i not in suspects]
-        expected = versions()
-        for number in calm or suspects[:1]:
-            runs = self.left[number]
-            held = self.finished(run.key for run in runs)
-            missing = [run for run in runs if run.key not in held]
-            if missing:
-                device, engine = self.how
-                name = engines.engine_for(engine, missing[0], device)
-                yield task, (number, missing, device, name, expected)
-            else:
-                self.kept.add(number)
-
-    def blame(self, number: int, reason: str, strikes: int = 1) -> None:
-        """A batch was there when something broke; after `LIVES` times it is given up."""
-        self.strikes[number] += strikes
-        if self.strikes[number] >= LIVES:
-            self.given_up.append((self.left.pop(number), reason))
 
 
 def _sentence(runs: Sequence[Run], device: str, engine: str, reason: str, more: int = 0) -> str:
@@ -689,9 +212,394 @@ def predicted(runs: Sequence[Run], device: str, engine: str) -> int | None:
     """Bytes that a batch should need: the least power of two that is allowed to hold it."""
     name = engines.engine_for(engine, runs[0], device)
     for power in range(16, 44):
-        try:
+        with suppress(BadInput):
             if engines.engine(name).most(runs, device, 2**power) >= len(runs):
                 return 2**power
-        except BadInput:
-            continue
     return None
+
+
+# Workers.
+
+
+@dataclass
+class Workers:
+    """Processes that do tasks, behind a backend of joblib.
+
+    Parameters
+    ----------
+    name : str
+        One of `BACKENDS` but none.
+    jobs : int
+        Tasks on their way at a time.
+    memory : int, optional
+        Bytes that a worker may use, where a cluster says so.
+    config : dict
+        What `joblib.parallel_config` is told.
+    deaths : tuple of exceptions
+        What joblib raises when a worker dies.
+    """
+
+    name: str
+    jobs: int
+    memory: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    deaths: tuple[type[BaseException], ...] = ()
+
+    def answers(self, tasks: Iterable[Task]) -> Generator[Any, None, None]:
+        """What the tasks return, as it comes; tasks are taken as workers become free.
+
+        A task whose workers died is answered by (its number, error) where the backend can tell
+        which it was; otherwise one of `deaths` is raised, and all that was on its way is lost.
+        """
+        from joblib import Parallel, delayed, parallel_config
+
+        with parallel_config(backend=self.name, **self.config) as made:
+            backend = made["backend"]
+        if self.name == "dask":
+            _tell_errors(backend)
+            # Else a cluster of one thread would leave the work to this process.
+            backend.effective_n_jobs = lambda n_jobs: max(self.jobs, 2)
+        elif self.name == "ray":  # its pool calls back like all others
+            backend.supports_return_generator = True
+        parallel = Parallel(
+            n_jobs=max(self.jobs, 2),  # a single job would be done in this process
+            backend=backend,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch=self.jobs,
+            max_nbytes=None,
+        )
+        with deaf():
+            found = parallel(delayed(function)(*words) for function, words in tasks)
+        try:
+            yield from found
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that not all was used is the purpose
+                found.close()
+
+
+def task(
+    number: int, runs: list[Run], device: str, engine: str, expected: dict[str, str]
+) -> tuple[int, list[Model] | MemoryError]:
+    """What a worker does: train and measure a batch."""
+    if "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    problem = differs(expected)
+    if problem:
+        raise BadInput(f"a worker would not train the same: {problem}; install the same versions")
+    return number, _models(runs, device, engine)
+
+
+def differs(expected: dict[str, str]) -> str:
+    """How this process differs from the one that wants work done; empty if it does not."""
+    mine = versions()
+    return ", ".join(
+        f"{name} is {mine.get(name, 'none')}, not {version}"
+        for name, version in expected.items()
+        if mine.get(name, "none") != version
+    )
+
+
+def _by_workers(
+    parts: Sequence[list[Run]], workers: Workers, device: str, engine: str, finished: Finished
+) -> Iterator[list[Model]]:
+    left = dict(enumerate(parts))
+    away: set[int] = set()  # handed out, and not back
+    kept: set[int] = set()  # found to be finished by someone else
+    strikes = Counter[int]()
+    given_up: list[tuple[list[Run], str]] = []
+    expected = versions()
+
+    def tasks() -> Iterator[Task]:
+        """What is handed out in this round: all without suspicion, or else one suspect alone."""
+        suspects = [i for i in left if strikes[i] >= COMPANY]
+        calm = [i for i in left if i not in suspects]
+        for number in calm or suspects[:1]:
+            missing = _missing(left[number], finished)
+            if missing:
+                away.add(number)
+                name = engines.engine_for(engine, missing[0], device)
+                yield task, (number, missing, device, name, expected)
+            else:
+                kept.add(number)
+
+    def blame(number: int, reason: str, times: int = 1) -> None:
+        strikes[number] += times
+        if strikes[number] >= LIVES:
+            given_up.append((left.pop(number), reason))
+
+    while left:
+        away.clear()
+        try:
+            with closing(workers.answers(tasks())) as answers:
+                for number, answer in answers:
+                    away.discard(number)
+                    if isinstance(answer, list):
+                        del left[number]
+                        yield answer
+                    elif isinstance(answer, MemoryError):
+                        blame(number, MEMORY)
+                    else:
+                        blame(number, KILLED, LIVES)
+        except workers.deaths:
+            for number in away & left.keys():
+                blame(number, KILLED)
+        except (CancelledError, ConnectionError, TimeoutError):
+            raise NotReached(
+                f"the {workers.name} cluster no longer answers: everything finished is kept; "
+                "start it again, and go on with --resume"
+            ) from None
+        for number in kept & left.keys():
+            del left[number]
+    if given_up:
+        runs, reason = given_up[0]
+        raise NotReached(_sentence(runs, device, engine, reason, len(given_up) - 1))
+
+
+def _tell_errors(backend: Any) -> None:
+    """Make joblib's Dask backend tell of errors: whoever waits for the task would do so for ever.
+
+    A task that killed its workers is answered by its error, so that the others go on.
+    """
+    submit = backend.submit
+
+    def telling(batch: Any, callback: Any = None) -> Any:
+        def told(done: Any) -> None:
+            error = done.exception()
+            if error is not None and callback is not None:
+                killed = type(error).__name__ == "KilledWorker"
+                callback([(batch.items[0][1][0], error)] if killed else error)
+
+        future = submit(batch, callback)
+        future.add_done_callback(told)
+        return future
+
+    backend.submit = telling
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Threads and processes begun in here do not hear Ctrl-C, not even while they start.
+
+    A terminal sends it to all of them; this process alone answers, when the block has ended.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# Who is hired: processes of this machine, or a cluster, whose workers have to be like this process.
+
+
+@contextmanager
+def hired(backend: str, jobs: int | None = None) -> Iterator[Workers | None]:
+    """Workers, who are gone when the block ends; None where this process trains.
+
+    Parameters
+    ----------
+    backend : str
+        ``none``, ``loky``, ``dask``, ``ray``; the last two with ``:ADDRESS`` for a cluster.
+    jobs : int, optional
+        Batches that train at a time; by default as many as there are cores, or as the cluster
+        has threads.
+
+    Raises
+    ------
+    BadInput
+        If the backend cannot be used; one sentence says what to do.
+    """
+    name, address = checked(backend, jobs)
+    if name == "none":
+        yield None
+        return
+    kind = {"loky": _loky, "dask": _dask, "ray": _ray}[name]
+    with kind(address, jobs) as found:
+        yield found
+
+
+def checked(backend: str, jobs: int | None) -> tuple[str, str]:
+    """Name and address of a backend.
+
+    Raises
+    ------
+    BadInput
+        If it is unknown, not installed, or jobs cannot be.
+    """
+    name, colon, address = backend.partition(":")
+    asked = f"engine backend = {backend!r}"
+    if colon and not address:
+        raise BadInput(f"{asked} names no address: give one, or leave out the colon")
+    if name not in BACKENDS:
+        known = ", ".join(BACKENDS)
+        raise BadInput(f"engine backend = {name!r} is unknown: give one of {known}")
+    if address and name in ("none", "loky"):
+        raise BadInput(f"{asked}: {name} has no address, leave it out; dask and ray have")
+    if name == "dask" and address and not any(mark in address for mark in (":", ".", os.sep)):
+        raise BadInput(
+            f"{asked}: {address!r} is neither a scheduler's file nor an address as tcp://HOST:PORT"
+        )
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise BadInput(f"jobs = {jobs!r}: give how many batches train at a time, 1 or more")
+    if name == "none" and jobs is not None and jobs > 1:
+        raise BadInput(
+            f"jobs = {jobs} needs worker processes: add --engine-backend loky, or dask, or ray"
+        )
+    modules, extra = BACKENDS[name]
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise BadInput(
+                f"engine backend = {name!r} needs {module}, which is not installed: "
+                f"pip install 'feature-packing[{extra}]'"
+            )
+    return name, address
+
+
+@contextmanager
+def _loky(address: str, jobs: int | None) -> Iterator[Workers]:
+    """Processes of this machine."""
+    from joblib.externals.loky import reusable_executor
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    how = {"inner_max_num_threads": 1, "initializer": settle, "initargs": (os.getpid(),)}
+    with warnings.catch_warnings():
+        # loky replaces a worker whose memory grew, and warns of it; no task is lost by that.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        try:
+            yield Workers("loky", jobs or cores(), config=how, deaths=(BrokenProcessPool,))
+        finally:
+            if reusable_executor._executor is not None:
+                reusable_executor._executor.shutdown(wait=True, kill_workers=True)
+
+
+def settle(parent: int) -> None:
+    """Make this process a worker: Ctrl-C is its parent's affair, and it goes when that is gone."""
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    if hasattr(os, "getppid"):
+        threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+@contextmanager
+def _dask(address: str, jobs: int | None) -> Iterator[Workers]:
+    """Workers of the Dask cluster at an address, or of one made here.
+
+    Each has one thread, since training sets the number of threads of its process.
+    """
+    import distributed
+    from dask import config
+
+    logger = logging.getLogger("distributed.client")  # what it would say is told in a sentence
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        if address:
+            with _client(address) as client:
+                threads = _looked_over(client, address)
+                limits = [w["memory_limit"] for w in client.scheduler_info(-1)["workers"].values()]
+                memory = min(filter(None, limits), default=None)
+                yield Workers("dask", jobs or threads, memory, {"client": client, "pure": False})
+            return
+        make: Any = distributed.LocalCluster
+        with deaf(), config.set({"distributed.scheduler.allowed-failures": LIVES - 1}):
+            cluster = make(
+                n_workers=0,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                env={"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+            )
+        connect: Any = distributed.Client
+        with cluster, connect(cluster, set_as_default=False) as client:
+            cluster.scale(jobs or cores())
+            yield Workers("dask", jobs or cores(), config={"client": client, "pure": False})
+    finally:
+        logger.setLevel(level)
+
+
+def _client(address: str) -> Any:
+    import distributed
+
+    connect: Any = distributed.Client
+    where: dict[str, Any] = {"address": address}
+    if address.endswith(".json") or os.path.sep in address.partition("://")[0]:
+        if not Path(address).is_file():
+            raise BadInput(f"scheduler file {address} does not exist: start dask scheduler first")
+        where = {"scheduler_file": address}
+    try:
+        return connect(**where, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(
+            f"no Dask scheduler answers at {address} within {PATIENCE:g} s ({reason}): start one "
+            "with dask scheduler, or leave the address out for workers on this machine"
+        ) from None
+
+
+def _looked_over(client: Any, address: str) -> int:
+    """Threads of a cluster, whose workers are as they have to be."""
+    cluster = f"the Dask cluster at {address}"
+    try:
+        client.wait_for_workers(1, timeout=FIRST_WORKER)
+    except TimeoutError:
+        raise BadInput(
+            f"{cluster} has no workers after {FIRST_WORKER:g} s: start some with "
+            "dask worker --nthreads 1"
+        ) from None
+    threads = client.nthreads()
+    worst = max(threads.values())
+    if worst > 1:
+        raise BadInput(
+            f"a worker of {cluster} has {worst} threads, and training sets the number of threads "
+            "of its process: start workers with --nthreads 1, as many as there are cores"
+        )
+    for problem in client.run(differs, versions(), on_error="return").values():
+        if isinstance(problem, BaseException):
+            problem = f"it cannot import this package ({problem})"
+        if problem:
+            raise BadInput(
+                f"a worker of {cluster} would not train the same: {problem}; install the same "
+                "versions there"
+            )
+    return len(threads)
+
+
+@contextmanager
+def _ray(address: str, jobs: int | None) -> Iterator[Workers]:
+    """Workers of the Ray cluster at an address, or of one made here."""
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.joblib import register_ray
+
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    here = {"num_cpus": jobs or cores(), "_node_ip_address": "127.0.0.1"}
+    how: dict[str, Any] = {"address": address} if address else here
+    try:
+        if port.isdigit():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        ray.init(**how, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"no Ray cluster answers at {address or 'this machine'} ({reason}): start one with "
+            "ray start --head, or leave the address out for workers on this machine"
+        ) from None
+    try:
+        register_ray()
+        cpus = int(ray.cluster_resources().get("CPU", 1)) if address else cores()
+        yield Workers("ray", jobs or cpus, deaths=(RayError,))
+    finally:
+        ray.shutdown()

@@ -1,8 +1,7 @@
 """Pictures of a validation: checks in their tolerances, trained models over predicted ones.
 
 Each function returns a figure; `png` makes bytes of it. Colours are those of `packing.plotting`,
-and
-shape or position always carries the same information.
+and shape or position always carries the same information.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.optimize import linear_sum_assignment
 
 from packing.plotting import GREY, PALETTE, new_figure
 from packing.types import Float
@@ -161,8 +161,6 @@ def draw_planes(cells: Sequence[tuple[str, Sample, Truth]]) -> Figure:
 
 def laid_over(A: Float, B: Float) -> Float:
     """The columns of A (2, n), turned, mirrored and relabelled to lie near those of B (2, n)."""
-    from scipy.optimize import linear_sum_assignment
-
     angles = [np.arctan2(M[1], M[0]) for M in (A, B)]
     start = int(np.argmax(np.linalg.norm(A, axis=0)))
     best, found = np.inf, A
@@ -267,14 +265,3 @@ def _excess(losses: Sequence[float | None], truth: Truth) -> list[float]:
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-
-
-__all__ = [
-    "draw_along",
-    "draw_change",
-    "draw_checks",
-    "draw_excess",
-    "draw_planes",
-    "laid_over",
-    "png",
-]

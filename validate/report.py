@@ -21,10 +21,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from packing.cli.app import plain
 from packing.errors import BadInput
 from packing.files import replacing
 from packing.formats import render
+from packing.results import Evidence, plain
 from studies.maps_page import cells_csv, pictures, section, stem
 from validate import markup, predict
 from validate import plotting as draw
@@ -178,23 +178,9 @@ def _setting(setting: Any) -> str:
 
 
 CHECK_COLUMNS = (
-    "name",
-    "quantity",
-    "predicted",
-    "measured",
-    "low",
-    "high",
-    "tolerance",
-    "unit",
-    "verdict",
-    "status",
-    "controls",
-    "rejected",
-    "reason",
+    *("name", "quantity", "predicted", "measured", "low", "high", "tolerance", "unit"),
+    *("verdict", "status", "controls", "rejected", "reason"),
 )
-
-SURE = ("proved", "enclosed", "numerical", "named")
-"""Statuses of predictions that need no remark."""
 
 
 def write(report: Report, folder: str | os.PathLike[str]) -> Path:
@@ -276,8 +262,8 @@ def gaps(report: Report) -> list[str]:
         if check.verdict == "inconclusive":
             low, high = check.interval
             said.append(f"{check.name} is undecided: its interval [{low:.5g}, {high:.5g}] is wide")
-        if check.status not in SURE:
-            said.append(f"{check.name}: its prediction has the status {check.status!r}")
+        if check.status == Evidence.UNSETTLED:
+            said.append(f"{check.name}: its prediction is unsettled, the search stopped short")
         weak = [MEANING[one.name] for one in check.controls if not one.power]
         if weak:
             said.append(
@@ -306,6 +292,3 @@ def _row(check: Check) -> dict[str, Any]:
         "controls": len(powered),
         "rejected": sum(one.rejected for one in powered),
     }
-
-
-__all__ = ["gaps", "page", "write"]

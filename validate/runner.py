@@ -27,7 +27,7 @@ from packing.results import Result, Table, shown
 from packing.types import Telling
 from validate.checks import Check, Defeat, Judgement, judge
 from validate.experiments import Model, Run
-from validate.parallel import Carrier, carried, effort, trained_batches
+from validate.parallel import Workers, effort, hired, trained_batches
 from validate.store import STORE, Session, Store
 from validate.suites import Suite, load
 
@@ -68,7 +68,7 @@ def ready(device: str, backend: str = "none") -> str:
     return str(device_of(device).type)
 
 
-def memory_for(device: str, carrier: Carrier | None = None) -> int | None:
+def memory_for(device: str, workers: Workers | None = None) -> int | None:
     """Bytes for a batch; None leaves it to the trainer.
 
     On a GPU sums depend on the company a model trains in, so an interrupted run must form the same
@@ -76,9 +76,9 @@ def memory_for(device: str, carrier: Carrier | None = None) -> int | None:
     On a CPU no result depends on the batch, and workers share what there is.
     """
     if device == "cpu":
-        if carrier is None:
+        if workers is None:
             return None
-        free = _free() // carrier.jobs if carrier.memory is None else carrier.memory
+        free = _free() // workers.jobs if workers.memory is None else workers.memory
         return min(WORKER_MEMORY, free // 2)
     import torch
 
@@ -382,9 +382,9 @@ def run_suite(
     device : {"auto", "cpu", "cuda"}
         Where to train; auto takes CUDA where there is one and no backend is given.
     engine : {"auto", "torch", "numba", "cuda"}
-        What does the arithmetic (`validate.train.train`).
+        What does the arithmetic (`validate.train`).
     backend : {"none", "loky", "dask", "ray"}
-        Who trains: this process, or workers (`validate.parallel.carried`); ``dask:ADDRESS`` is a
+        Who trains: this process, or workers (`validate.parallel.hired`); ``dask:ADDRESS`` is a
         cluster that runs already. The result does not depend on it.
     jobs : int, optional
         Batches that train at a time; as many as there are cores, or threads of the cluster.
@@ -412,15 +412,13 @@ def run_suite(
     from validate.training.trainer import batches  # torch is there now
 
     with ExitStack() as using:
-        # A model too large, or a cluster that is not there, is refused before a file is made.
-        carrier = using.enter_context(carried(backend, jobs))
-        room = memory_for(where, carrier)
-        parts = batches(suite.runs, device=where, engine=engine, memory=room)
-        store = using.enter_context(_opened(Path(out), suite, resume))
-        session = store.begin(suite.name, suite.hash, device_name(where))
-        train_missing(store, session, parts, where, progress, engine=engine, carrier=carrier)
-        if carrier is not None:
-            carrier.close()  # nothing is left for the workers
+        with hired(backend, jobs) as workers:
+            # A model too large, or a cluster that is not there, is refused before a file is made.
+            room = memory_for(where, workers)
+            parts = batches(suite.runs, device=where, engine=engine, memory=room)
+            store = using.enter_context(_opened(Path(out), suite, resume))
+            session = store.begin(suite.name, suite.hash, device_name(where))
+            train_missing(store, session, parts, where, progress, engine=engine, workers=workers)
         models = tuple(store.load([run.key for run in suite.runs]))
         judgement = judge(suite, models, progress)
         statements = _stated(suite, models, progress)
@@ -448,7 +446,7 @@ def train_missing(
     progress: Telling | None = None,
     *,
     engine: str = "auto",
-    carrier: Carrier | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Train the runs that the store does not hold; each batch is kept as soon as it is measured.
 
@@ -457,7 +455,7 @@ def train_missing(
     session goes through them backwards: two processes on one store then meet in the middle.
     """
     tell = Teller(progress, batches, store)
-    ask = store.finished if carrier is None else partial(_asked, store)
+    ask = store.finished if workers is None else partial(_asked, store)
 
     def finished(keys: Iterable[str]) -> set[str]:
         held = ask(keys)
@@ -469,7 +467,7 @@ def train_missing(
         batches,
         device=device,
         engine=engine,
-        carrier=carrier,
+        workers=workers,
         finished=finished,
         backwards=session % 2 == 0,
         progress=tell.inside,

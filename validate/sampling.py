@@ -250,16 +250,14 @@ def sampler(setting: Setting) -> Sampler:
 # Batches for many models at once: which form they take, what they need, who fills them.
 #
 # A run's samples come from its own generator, a fixed number of steps per call, so they do not
-# depend
-# on who trains beside it. Each sample is a column of an (n + 1, R) array whose last row is 1: then
-# the bias is one more column of the Gram matrix, and a column of zeros is no sample at all. Forms:
+# depend on who trains beside it. Each sample is a column of an (n + 1, R) array whose last row is
+# 1: then the bias is one more column of the Gram matrix, and a column of zeros is no sample at all.
 #
 #     patterns   each on/off pattern once, with how often it occurs in the batch as a weight
 #     rows       the samples with something on; those with nothing on are only counted
 #     dense      all samples
 #
 # The next chunk is drawn by a second thread while the first one is being used.
-
 
 PATTERNS = 128
 """Most on/off patterns that are counted rather than drawn."""

@@ -87,7 +87,7 @@ def bracket(lows: ArrayLike, highs: ArrayLike, alpha: float) -> Estimate:
 @cache
 def rank(g: int, alpha: float) -> int:
     """Largest r with 2 P(Bin(g, 1/2) < r) <= alpha; 0 if there is none."""
-    from scipy.stats import binom
+    from scipy.stats import binom  # a second, which --list need not wait
 
     tails = 2.0 * binom.cdf(np.arange(g // 2 + 1), g, 0.5)  # 2 P(Bin <= r - 1) for r = 1, 2, ...
     return int(np.searchsorted(tails, alpha * (1.0 + 1e-12), side="right"))
@@ -98,7 +98,7 @@ def mean(values: ArrayLike, alpha: float) -> Estimate:
 
     With fewer than two values, all reals.
     """
-    from scipy.stats import t
+    from scipy.stats import t  # as above
 
     x = np.asarray(values, dtype=float)
     if len(x) < 2:
@@ -110,7 +110,7 @@ def mean(values: ArrayLike, alpha: float) -> Estimate:
 
 def share(hits: int, of: int, alpha: float) -> Estimate:
     """A probability from independent trials (Clopper and Pearson 1934, exact)."""
-    from scipy.stats import beta
+    from scipy.stats import beta  # as above
 
     if of == 0:
         return Estimate(math.nan, 0.0, 1.0)

@@ -1,4 +1,12 @@
-"""How a trained model is written down: weights as safetensors, the rest as JSON and plain columns.
+"""The store: what was trained, measured and checked, in one SQLite file that a kill cannot spoil.
+
+A finished batch is one transaction in write-ahead mode, so the file holds all of it or none. A run
+is kept once, under its key, whoever trained it first: two processes may share a store, and one that
+writes waits for the other. The file says what it is (application_id) and how it is laid out
+(user_version); anything else is refused in one sentence.
+
+Tables: session (who trained when, with which versions), run (models, weights as safetensors),
+model (the same without the blobs, for reading by hand), verdict (checks), defeat (with weights).
 
 A float64 array comes back bit for bit from safetensors, a number bit for bit from SQLite and from
 JSON. The weights alone are one safetensors blob, W (d, n), b (n,) and importance (n,), which
@@ -20,35 +28,27 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from packing import __version__
-from packing.cli.app import plain
 from packing.errors import BadInput
+from packing.files import check_target, write_text
+from packing.formats import render
+from packing.results import plain
 from packing.types import Float
 from validate.experiments import Measured, Model, Recipe, Run, Setting, Trained
 
 Arrays = dict[str, Float]
 
-SCALARS = (
-    "loss",
-    "error_bound",
-    "simulated",
-    "standard_error",
-    "samples",
-    "represented",
-    "d_star",
-    "max_cosine",
-    "name",
-    "distance",
-)
-"""Fields of `Measured` that are one value; each is a column of the store."""
-
 ARRAYS = ("dimensionality", "angles")
 """Fields of `Measured` that are arrays."""
+
+SCALARS = tuple(f.name for f in fields(Measured) if f.name not in ARRAYS)
+"""Fields of `Measured` that are one value; each is a column of the store."""
 
 HELD = ("body", "weights", "extras", "status", "steps", "device", "seconds", *SCALARS)
 """What the store has to hold of a model for `model_from` to build it again."""
@@ -56,24 +56,8 @@ HELD = ("body", "weights", "extras", "status", "steps", "device", "seconds", *SC
 _NEVER_NONE = ("simulated", "standard_error", "d_star")  # SQLite holds NaN as NULL
 
 COLUMNS = (
-    "key",
-    "n",
-    "d",
-    "S",
-    "one_minus_S",
-    "law",
-    "importance",
-    "bias",
-    "relu",
-    "joint",
-    "seed",
-    "status",
-    "steps",
-    "batch",
-    "lr",
-    "dtype",
-    "device",
-    "seconds",
+    *("key", "n", "d", "S", "one_minus_S", "law", "importance", "bias", "relu", "joint", "seed"),
+    *("status", "steps", "batch", "lr", "dtype", "device", "seconds"),
     *SCALARS,
 )
 """Columns of an exported table of runs."""
@@ -81,8 +65,6 @@ COLUMNS = (
 
 def to_bytes(arrays: Arrays) -> bytes:
     """Arrays as one safetensors blob; float64, in any memory layout."""
-    from safetensors.numpy import save
-
     # safetensors writes the memory as it lies, whatever the strides say.
     return save({k: np.ascontiguousarray(v, dtype=np.float64) for k, v in arrays.items()})
 
@@ -95,9 +77,6 @@ def from_bytes(blob: bytes) -> Arrays:
     ValueError
         If it is none.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
         return dict(load(blob))
     except SafetensorError as error:
@@ -176,228 +155,22 @@ def model_from(row: Sequence[Any]) -> Model:
 def row_of(trained: Trained, measured: Measured) -> dict[str, Any]:
     """One model as a row of `COLUMNS`; S of each feature, importance and its like as text."""
     run = trained.run
-    setting, recipe = run.setting, run.recipe
-    S = setting.S
-    spread = isinstance(S, tuple)
-    row: dict[str, Any] = {
-        "key": run.key,
-        "S": _list(S) if spread else S,
-        "one_minus_S": _list([1.0 - x for x in S]) if spread else 1.0 - S,  # type: ignore[union-attr, operator]
-        "importance": None if setting.importance is None else _list(setting.importance),
-        "seed": run.seed,
-    }
-    for name in ("n", "d", "law", "bias", "relu", "joint"):
-        row[name] = getattr(setting, name)
-    for name in ("batch", "lr", "dtype"):
-        row[name] = getattr(recipe, name)
-    for name in ("status", "steps", "device", "seconds"):
-        row[name] = getattr(trained, name)
-    for name in SCALARS:
-        row[name] = getattr(measured, name)
-    return {name: row[name] for name in COLUMNS}
+    S = run.setting.S
+    held: dict[str, Any] = {"key": run.key, "seed": run.seed}
+    for part in (run.setting, run.recipe, trained, measured):
+        held |= {f.name: getattr(part, f.name) for f in fields(part) if f.name in COLUMNS}
+    held["one_minus_S"] = tuple(1.0 - x for x in S) if isinstance(S, tuple) else 1.0 - S
+    for name in ("S", "one_minus_S", "importance"):
+        if isinstance(held[name], tuple):
+            held[name] = " ".join(repr(x) for x in held[name])
+    return {name: held[name] for name in COLUMNS}
 
 
-def _list(values: Any) -> str:
-    return " ".join(repr(float(x)) for x in values)
-
-
-# The file of a store: an SQLite database that says what it is, and refuses in one sentence.
-#
-# application_id tells our files from others, user_version one layout from another. A change is one
-# transaction in write-ahead mode: after a kill the file holds all of it or none. Two processes may
-# write; one waits for the other.
-
+# The file.
 
 APPLICATION = 0x46504B56  # "FPKV"
-PATIENCE = 60.0  # seconds to wait for another process that writes
-
-
-class Database:
-    """A file with the tables of one layout.
-
-    Parameters
-    ----------
-    path : path
-        The file; its folder must exist.
-    schema : str
-        The statements that make the tables, with semicolons between them.
-    version : int
-        Number of the layout.
-    write : bool
-        Open it for writing, and make it where there is none. Reading alone changes nothing.
-
-    Raises
-    ------
-    BadInput
-        If it is a folder, not ours, of another version, damaged, missing (for reading), or cannot
-        be written; from any method, if the disk is full or the file is in use for a minute.
-    """
-
-    def __init__(
-        self, path: str | os.PathLike[str], schema: str, version: int, *, write: bool = True
-    ) -> None:
-        self.shown = os.fspath(path)
-        self.path = Path(path)
-        self.schema, self.version, self.write = schema, version, write
-        if self.path.is_dir():
-            raise BadInput(f"{self.shown} is a folder: give the file of a store")
-        if self.path.exists() and not self.path.is_file():
-            raise BadInput(f"{self.shown} is not a regular file: give the file of a store")
-        if not self.path.exists() and not write:
-            raise BadInput(f"{self.shown} does not exist: give a store that packing validate wrote")
-        if not self.path.parent.is_dir():
-            raise BadInput(f"{self.shown}: {self.path.parent} is not an existing folder")
-        if write and self.path.exists() and not os.access(self.path, os.W_OK):
-            raise BadInput(_refusal(self.shown, sqlite3.SQLITE_READONLY, ""))
-        with self._told():
-            self.db = self._connect()
-            try:
-                self._recognise()
-            except BaseException:
-                self.db.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; the last process to do so folds the write-ahead log into it."""
-        self.db.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        if self.write:
-            return self._tried("mode=rwc")
-        # A reader that may write tidies the log up when it leaves. One that may not needs a log to
-        # be there, and in a folder that is read-only too none can be had: nobody writes there.
-        ways = ["mode=ro", "immutable=1"]
-        if os.access(self.path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK):
-            ways.insert(0, "mode=rw")
-        for way in ways[:-1]:
-            db = self._tried(way)
-            try:
-                db.execute("PRAGMA query_only = ON")
-                db.execute("SELECT count(*) FROM sqlite_master")
-                return db
-            except sqlite3.Error as error:
-                db.close()
-                if not isinstance(error, sqlite3.OperationalError):
-                    raise
-        return self._tried(ways[-1])
-
-    def _tried(self, how: str) -> sqlite3.Connection:
-        place = f"{self.path.absolute().as_uri()}?{how}"
-        return sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)
-
-    def _recognise(self) -> None:
-        if self._layout() == (0, 0, 0) and self.write:
-            self._create()
-        application, layout, _ = self._layout()
-        if application != APPLICATION:
-            raise BadInput(
-                f"{self.shown} is a SQLite file but no store: give one that packing validate wrote"
-            )
-        if layout != self.version:
-            raise BadInput(
-                f"{self.shown} is a store of version {layout}, this package reads version "
-                f"{self.version}: use the package that wrote it, or train into another --out"
-            )
-        if self.write:
-            self.db.execute("PRAGMA synchronous = FULL")
-            self.db.execute("BEGIN IMMEDIATE")  # refused now, not after the first batch
-            self.db.execute("ROLLBACK")
-
-    def _layout(self) -> tuple[int, int, int]:
-        application, layout, tables = (
-            int(self.db.execute(question).fetchone()[0])
-            for question in (
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-                "SELECT count(*) FROM sqlite_master",
-            )
-        )
-        return application, layout, tables
-
-    def _create(self) -> None:
-        """Lay the tables out; of two processes that want to, one does."""
-        give_up = time.monotonic() + PATIENCE
-        while True:  # SQLite does not wait for others before a change of mode
-            try:
-                self.db.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                    raise
-                time.sleep(0.02)
-        with self._changing():
-            if self._layout() == (0, 0, 0):
-                for statement in filter(str.strip, self.schema.split(";")):
-                    self.db.execute(statement)
-                self.db.execute(f"PRAGMA application_id = {APPLICATION}")
-                self.db.execute(f"PRAGMA user_version = {self.version}")
-
-    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._told():
-            return self.db.execute(question, values).fetchall()
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """One transaction: kept whole when the block ends, and not at all otherwise."""
-        with self._told():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise BadInput(_refusal(self.shown, _code(error), str(error))) from None
-
-
-def _code(error: sqlite3.Error) -> int:
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF  # the rest is detail
-
-
-def _refusal(shown: str, code: int, said: str) -> str:
-    if code == sqlite3.SQLITE_FULL:
-        return f"{shown} cannot be written: the disk is full; make room, what was finished is kept"
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return f"{shown} cannot be written: it or its folder is read-only; give another --out"
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return f"{shown} cannot be opened: its folder is read-only or gone; give another --out"
-    if code == sqlite3.SQLITE_NOTADB:
-        return f"{shown} is no store: give one that packing validate wrote"
-    if code == sqlite3.SQLITE_BUSY:
-        return f"{shown} has been in use by another process for {PATIENCE:g} s: try again later"
-    if code == sqlite3.SQLITE_CORRUPT:
-        return f"{shown} is damaged ({said}): train into another --out"
-    return f"{shown} cannot be used ({said}): check the disk, or give another --out"
-
-
-# The store: what was trained, measured and checked, in one SQLite file that a kill cannot spoil.
-#
-# A finished batch is one transaction in write-ahead mode, so the file holds all of it or none. A
-# run
-# is kept once, under its key, whoever trained it first: two processes may share a store. The file
-# says what it is (application_id) and how it is laid out (user_version); anything else is refused.
-#
-# Tables: session (who trained when, with which versions), run (models, weights as safetensors),
-# model (the same without the blobs, for reading by hand), verdict (checks), defeat (with weights).
-
+PATIENCE = 60.0
+"""Seconds to wait for another process that writes."""
 
 STORE = "store.sqlite"
 """Name of the store in the folder of a report."""
@@ -456,7 +229,7 @@ class Session:
     outcome: str | None
 
 
-class Store(Database):
+class Store:
     """Trained models and verdicts in one file.
 
     Parameters
@@ -474,7 +247,36 @@ class Store(Database):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, write: bool = True) -> None:
-        super().__init__(path, _SCHEMA, VERSION, write=write)
+        self.shown = os.fspath(path)
+        self.path = Path(path)
+        self.write = write
+        if self.path.is_dir():
+            raise BadInput(f"{self.shown} is a folder: give the file of a store")
+        if self.path.exists() and not self.path.is_file():
+            raise BadInput(f"{self.shown} is not a regular file: give the file of a store")
+        if not self.path.exists() and not write:
+            raise BadInput(f"{self.shown} does not exist: give a store that packing validate wrote")
+        if not self.path.parent.is_dir():
+            raise BadInput(f"{self.shown}: {self.path.parent} is not an existing folder")
+        if write and self.path.exists() and not os.access(self.path, os.W_OK):
+            raise BadInput(_refusal(self.shown, sqlite3.SQLITE_READONLY, ""))
+        with self._told():
+            self.db = self._connect()
+            try:
+                self._recognise()
+            except BaseException:
+                self.db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the last process to do so folds the write-ahead log into it."""
+        self.db.close()
 
     # Sessions.
 
@@ -602,9 +404,6 @@ class Store(Database):
         BadInput
             If the file cannot be written.
         """
-        from packing.files import check_target, write_text
-        from packing.formats import render
-
         target = check_target(path, "export", (".csv", ".json"))
         models = self.load()
         rows = [row_of(*model) for model in models]
@@ -626,6 +425,124 @@ class Store(Database):
             some = wanted[i : i + _CHUNK]
             marks = ", ".join("?" * len(some))
             yield from self._rows(f"SELECT {names} FROM run WHERE key IN ({marks})", some)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.write:
+            return self._tried("mode=rwc")
+        # A reader that may write tidies the log up when it leaves. One that may not needs a log to
+        # be there, and in a folder that is read-only too none can be had: nobody writes there.
+        ways = ["mode=ro", "immutable=1"]
+        if os.access(self.path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK):
+            ways.insert(0, "mode=rw")
+        for way in ways[:-1]:
+            db = self._tried(way)
+            try:
+                db.execute("PRAGMA query_only = ON")
+                db.execute("SELECT count(*) FROM sqlite_master")
+                return db
+            except sqlite3.Error as error:
+                db.close()
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise
+        return self._tried(ways[-1])
+
+    def _tried(self, how: str) -> sqlite3.Connection:
+        place = f"{self.path.absolute().as_uri()}?{how}"
+        return sqlite3.connect(place, uri=True, timeout=PATIENCE, isolation_level=None)
+
+    def _recognise(self) -> None:
+        if self._layout() == (0, 0, 0) and self.write:
+            self._create()
+        application, layout, _ = self._layout()
+        if application != APPLICATION:
+            raise BadInput(
+                f"{self.shown} is a SQLite file but no store: give one that packing validate wrote"
+            )
+        if layout != VERSION:
+            raise BadInput(
+                f"{self.shown} is a store of version {layout}, this package reads version "
+                f"{VERSION}: use the package that wrote it, or train into another --out"
+            )
+        if self.write:
+            self.db.execute("PRAGMA synchronous = FULL")
+            self.db.execute("BEGIN IMMEDIATE")  # refused now, not after the first batch
+            self.db.execute("ROLLBACK")
+
+    def _layout(self) -> tuple[int, int, int]:
+        application, layout, tables = (
+            int(self.db.execute(question).fetchone()[0])
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        return application, layout, tables
+
+    def _create(self) -> None:
+        """Lay the tables out; of two processes that want to, one does."""
+        give_up = time.monotonic() + PATIENCE
+        while True:  # SQLite does not wait for others before a change of mode
+            try:
+                self.db.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+        with self._changing():
+            if self._layout() == (0, 0, 0):
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self.db.execute(statement)
+                self.db.execute(f"PRAGMA application_id = {APPLICATION}")
+                self.db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self.db.execute(question, values).fetchall()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One transaction: kept whole when the block ends, and not at all otherwise."""
+        with self._told():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BadInput(_refusal(self.shown, _code(error), str(error))) from None
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF  # the rest is detail
+
+
+def _refusal(shown: str, code: int, said: str) -> str:
+    why = {
+        sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room, what was finished is "
+        "kept",
+        sqlite3.SQLITE_READONLY: "cannot be written: it or its folder is read-only; give another "
+        "--out",
+        sqlite3.SQLITE_CANTOPEN: "cannot be opened: its folder is read-only or gone; give another "
+        "--out",
+        sqlite3.SQLITE_NOTADB: "is no store: give one that packing validate wrote",
+        sqlite3.SQLITE_BUSY: f"has been in use by another process for {PATIENCE:g} s: try again "
+        "later",
+        sqlite3.SQLITE_CORRUPT: f"is damaged ({said}): train into another --out",
+    }
+    why[sqlite3.SQLITE_PERM] = why[sqlite3.SQLITE_READONLY]
+    return f"{shown} " + why.get(
+        code, f"cannot be used ({said}): check the disk, or give another --out"
+    )
 
 
 def versions() -> dict[str, str]:

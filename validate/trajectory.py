@@ -108,7 +108,14 @@ def losses_along(setting: Setting, W: Float, b: Float) -> Float:
 
 
 def rotation(A: Float, B: Float) -> float:
-    """Largest angle, in degrees, of the orthogonal map that brings A (d, n) nearest to B."""
+    """Largest angle, in degrees, of the orthogonal map that brings A (d, k) nearest to B.
+
+    Notes
+    -----
+    The map is U V' of the singular value decomposition B A' = U s V' (Schoenemann 1966).
+    """
+    if not A.size:
+        return 0.0
     u, _, v = np.linalg.svd(B @ A.T)
     return float(np.degrees(np.abs(np.angle(np.linalg.eigvals(u @ v))).max()))
 
@@ -187,6 +194,3 @@ ALONG = {
     "turned": Quantity("degrees", _zero, _of(turned)),
 }
 """Quantities along training; their cells keep snapshots, the first before any step."""
-
-
-__all__ = ["ALONG", "deviations", "exact_path", "losses_along", "rotation", "turned"]

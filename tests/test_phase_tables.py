@@ -20,18 +20,23 @@ from schemas import TABLE
 
 from packing import cache
 from packing.catalogue import entry
+from packing.results import Evidence
 from theory.features import Features
 from theory.ladders import numerical_ladder, question
 from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
+from theory.mixtures.candidates import largest_cosine, part, rival_mixtures, weakest
+from theory.mixtures.thresholds import Certainty
 from theory.symmetric import closed_form
-from theory.tables.candidates import candidates, rival_mixtures
-from theory.tables.catalogue import blocks_at, cosines, transitions
-from theory.tables.critical import critical
-from theory.tables.ladders import phases
-from theory.tables.laws import laws
-from theory.tables.parts import KNOWN, largest_cosine, part, weakest
-from theory.tables.programme import Certainty
+from theory.tables import (
+    candidate_table,
+    cosines,
+    critical_table,
+    gain_table,
+    law_table,
+    phase_table,
+    surplus_table,
+)
 
 
 def placed(name: str, S: float, law: str) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +63,7 @@ def stacked(*models: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndar
 @pytest.mark.parametrize("law", ["binary", "uniform"])
 def test_candidates_against_the_loss_of_weights(law: str) -> None:
     S = 0.1
-    rows = {row["phase"]: row for row in candidates(5, 2, S, law, optimal=False)}
+    rows = {row["phase"]: row for row in candidate_table(5, 2, S, law, optimal=False).records}
     mean = Features.of(1, S, law).mean
     ignored = np.zeros((0, 1)), mean
     digon = placed("digon", S, law)
@@ -76,7 +81,7 @@ def test_candidates_against_the_loss_of_weights(law: str) -> None:
         assert row["D_star"] == pytest.approx(2 / np.sum(W**2), rel=1e-9)
         assert row["max_cosine"] == pytest.approx(largest_cosine(W), abs=1e-9)
         assert row["represented"] == int(np.sum(np.linalg.norm(W, axis=0) > 0))
-        assert row["S"] == S and row["one_minus_S"] == 1 - S and row["known"] in KNOWN
+        assert row["S"] == S and row["one_minus_S"] == 1 - S and row["known"] in list(Evidence)
     # a dropped term would be seen: without the ignored features' variance it is another number
     W, b = placed("triangle", S, law)
     alone = loss(W, b, features=Features.of(3, S, law)).total
@@ -106,7 +111,7 @@ def test_the_best_candidate_is_the_best_of_all_mixtures() -> None:
         if sum(k * x[0] for k, x in zip(counts, pieces, strict=True)) <= 2
         and sum(k * x[1] for k, x in zip(counts, pieces, strict=True)) <= 4
     )
-    rows = candidates(4, 2, S, optimal=False)
+    rows = candidate_table(4, 2, S, optimal=False).records
     assert rows[0]["phase"] == "2 digon" and rows[0]["loss"] == pytest.approx(best, rel=1e-9)
     losses = [row["loss"] for row in rows]
     assert losses == sorted(losses) and rows[-1]["margin"] is None
@@ -116,7 +121,7 @@ def test_the_best_candidate_is_the_best_of_all_mixtures() -> None:
 
 
 def test_the_optimum_is_a_row_of_its_own() -> None:
-    rows = candidates(3, 1, 0.2, optimal=True)
+    rows = candidate_table(3, 1, 0.2, optimal=True).records
     optimum = next(row for row in rows if row["of"] == "optimum")
     mixed = next(row for row in rows if row["of"] == "mixture")
     assert optimum["phase"] == mixed["phase"] == "uneven digon + 1 ignored"
@@ -134,13 +139,13 @@ def test_many_features_have_rivals_too() -> None:
 
 
 def test_dimensions_for_all() -> None:
-    (row,) = candidates(2, 3, 0.3, optimal=False)
-    assert row["phase"] == "2 dedicated" and row["loss"] == 0 and row["known"] == "exact"
+    (row,) = candidate_table(2, 3, 0.3, optimal=False).records
+    assert row["phase"] == "2 dedicated" and row["loss"] == 0 and row["known"] == "proved"
 
 
 def test_how_a_sum_is_known() -> None:
-    assert weakest([]) == "exact"
-    assert weakest(["exact", "numerical", "rigorous"]) == "numerical"
+    assert weakest([]) is Evidence.PROVED
+    assert weakest([Evidence.PROVED, Evidence.NUMERICAL, Evidence.ENCLOSED]) is Evidence.NUMERICAL
 
 
 # laws
@@ -148,7 +153,7 @@ def test_how_a_sum_is_known() -> None:
 
 def test_laws_side_by_side() -> None:
     S = 0.2
-    rows = {row["phase"]: row for row in laws(3, 1, S, optimal=False)}
+    rows = {row["phase"]: row for row in law_table(3, 1, S, optimal=False).records}
     for law in ("binary", "uniform", "exponential"):
         v = float(Features.of(1, S, law).variance[0])
         assert rows["1 dedicated + 2 ignored"][f"loss_{law}"] == pytest.approx(2 * v, rel=1e-12)
@@ -172,7 +177,7 @@ def test_exponential_digon_against_descent() -> None:
         return loss([[x[0], -x[0]]], [x[1], x[1]], features=features).total
 
     found = minimize(cost, [0.9, 0.05], method="Nelder-Mead", options={"xatol": 1e-6})
-    row = next(r for r in laws(2, 1, S, optimal=False) if r["phase"] == "digon")
+    row = next(r for r in law_table(2, 1, S, optimal=False).records if r["phase"] == "digon")
     assert row["loss_exponential"] == pytest.approx(found.fun, rel=1e-6)
 
 
@@ -180,12 +185,12 @@ def test_exponential_digon_against_descent() -> None:
 
 
 def test_critical_against_the_programme_on_both_sides() -> None:
-    cells = critical((3, 4, 5, 6), (2, 3), ("binary",))
+    cells = critical_table((3, 4, 5, 6), (2, 3), ("binary",)).records
     assert [(row["n"], row["d"]) for row in cells[:2]] == [(3, 2), (4, 2)]
     for row in cells:
         n, d, S = row["n"], row["d"], row["S_star"]
         if d >= n:
-            assert S == 1.0 and row["known"] == "exact" and row["sparser"] == f"{n} dedicated"
+            assert S == 1.0 and row["known"] == "proved" and row["sparser"] == f"{n} dedicated"
             continue
         if S == 1.0:
             continue
@@ -193,34 +198,34 @@ def test_critical_against_the_programme_on_both_sides() -> None:
         assert below.represented == n and below.name == row["sparser"]
         assert above.represented < n and above.name == row["denser"]
     known = {(row["n"], row["d"]): row["known"] for row in cells}
-    assert known[4, 2] == "exact"  # digons against a triangle: a root of a polynomial
+    assert known[4, 2] == "proved"  # digons against a triangle: a root of a polynomial
     assert known[5, 2] == "numerical"  # uneven digons have no formula here
 
 
 def test_critical_negative_control() -> None:
     """One cell's S* is not another's: the check above would see it."""
-    four, five = (critical((n,), (2,), ("binary",))[0]["S_star"] for n in (4, 5))
+    four, five = (critical_table((n,), (2,), ("binary",)).records[0]["S_star"] for n in (4, 5))
     assert best_mixture(5, 2, four * (1 - 1e-8)).represented < 5
     assert best_mixture(4, 2, five * (1 + 1e-8)).represented == 4
 
 
 def test_critical_uniform() -> None:
-    (row,) = critical((4,), (2,), ("uniform",), S_min=0.05)
+    (row,) = critical_table((4,), (2,), ("uniform",), S_min=0.05).records
     S = row["S_star"]
-    assert row["known"] == "rigorous" and row["one_minus_S_star"] == 1 - S
+    assert row["known"] == "enclosed" and row["one_minus_S_star"] == 1 - S
     pair = 4 * block_loss([(-1.0, 1)], [S], "uniform")[0]
     triple = 3 * block_loss([(-0.5, 2)], [S], "uniform")[0] + S / 3 - S * S / 4
     assert pair == pytest.approx(triple, rel=1e-9)
 
 
 def test_critical_where_some_are_always_lost() -> None:
-    (row,) = critical((3,), (1,), ("binary",))
+    (row,) = critical_table((3,), (1,), ("binary",)).records
     assert row["S_star"] is None and row["one_minus_S_star"] is None and row["S_onset"] == 1.0
 
 
 def test_critical_up_to_all_features_always_on() -> None:
     """Uniform: a digon gains like (1 - S)^4 up to S = 1, from 0.999 on less than floats tell."""
-    rows = critical((2, 3, 5), (1, 2), ("uniform",), S_min=0.05)
+    rows = critical_table((2, 3, 5), (1, 2), ("uniform",), S_min=0.05).records
     for row in rows:
         if row["d"] < row["n"]:
             assert row["S_onset"] == 1.0
@@ -240,8 +245,8 @@ def test_critical_up_to_all_features_always_on() -> None:
 
 def test_phases_beside_the_optimum_of_the_cache() -> None:
     assert numerical_ladder(2, 1, "binary") is None
-    assert all(row["ladder"] == "mixtures" for row in phases(2, 1))
-    rows = phases(2, 1, optimal=True)
+    assert all(row["ladder"] == "mixtures" for row in phase_table(2, 1).table.records)
+    rows = phase_table(2, 1, optimal=True).table.records
     assert cache.read(question(2, 1, "binary")) is not None
     said = run("critical -n 2 -d 1 --json")  # the same question as that command's
     assert "answered from the cache" in said.stderr
@@ -261,29 +266,29 @@ def test_phases_beside_the_optimum_of_the_cache() -> None:
 def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def slow(a: Any, b: Any, S: float) -> str:
+    def slow(a: Any, b: Any, S: float) -> Evidence:
         asked.append((a.name, b.name))
-        return "rigorous"
+        return Evidence.ENCLOSED
 
-    monkeypatch.setattr("theory.tables.programme.how_known", slow)
+    monkeypatch.setattr("theory.mixtures.thresholds.evidence_of", slow)
     small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
     other = best_mixture(400, 30, 0.05)
     assert any(entry(name).n > 16 for name, _ in large.parts)
     quick = Certainty()
     assert quick.of(large, other, 0.03) == "numerical" and not asked
-    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "rigorous" and len(asked) == 1
+    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "enclosed" and len(asked) == 1
     quick.of(small, best_mixture(5, 2, 0.3), 0.2)
     assert len(asked) == 1  # the same crossing is not asked twice
     spent = Certainty(seconds=1.0, spent=2.0)
     assert spent.of(small, best_mixture(5, 2, 0.3), 0.2) == "numerical"
     every = Certainty(every=True, spent=100.0)
-    assert every.of(large, other, 0.03) == "rigorous" and len(asked) == 2
+    assert every.of(large, other, 0.03) == "enclosed" and len(asked) == 2
 
 
 def test_exact_on_the_command_line() -> None:
     line = "table phases -n 4 -d 2 --law uniform"
     known = [row["known"] for row in answered(f"{line} --exact", schema=TABLE)["rows"]]
-    assert "rigorous" in known
+    assert "enclosed" in known
 
 
 def test_a_law_without_exact_forms_is_answered_and_says_so() -> None:
@@ -294,16 +299,16 @@ def test_a_law_without_exact_forms_is_answered_and_says_so() -> None:
     S = rows[-1]["S_high"] * 0.5
     digon = 2 * block_loss([(-1.0, 1)], [S], "exponential")[0]
     assert digon < float(Features.of(1, S, "exponential").variance[0])
-    found = candidates(2, 1, S, "exponential", optimal=False)
+    found = candidate_table(2, 1, S, "exponential", optimal=False).records
     assert found[0]["phase"] == "digon" and found[0]["loss"] == pytest.approx(digon, rel=1e-6)
     assert found[0]["known"] == "numerical"
 
 
 def test_constant_inputs_fix_no_norm() -> None:
-    for row in candidates(5, 2, 1.0, optimal=False):
+    for row in candidate_table(5, 2, 1.0, optimal=False).records:
         assert row["loss"] == 0.0
         assert row["D_star"] is row["capacity"] is row["max_cosine"] is row["interference"] is None
-    assert candidates(5, 2, 0.9, optimal=False)[0]["D_star"] is not None
+    assert candidate_table(5, 2, 0.9, optimal=False).records[0]["D_star"] is not None
 
 
 def test_a_billion_features_have_a_ladder() -> None:
@@ -316,7 +321,7 @@ def test_a_billion_features_have_a_ladder() -> None:
 
 def test_gains_against_formulas() -> None:
     S = 0.3
-    rows = {row["name"]: row for row in blocks_at([S], most=None)}
+    rows = {row["name"]: row for row in gain_table([S], most=None).records}
     v, digon = S * (1 - S), S**2 * (1 - S) ** 2 / (S**2 + (1 - S) ** 2)
     assert rows["digon"]["gain"] == pytest.approx(2 * (v - digon), rel=1e-12)
     assert rows["dedicated"]["gain"] == pytest.approx(v) and rows["dedicated"]["d"] == 1
@@ -338,9 +343,9 @@ def test_surplus_rows_are_kept_and_shortened(monkeypatch: pytest.MonkeyPatch) ->
         return [{"S": 0.25, "denser": "a", "sparser": "b", "known": "exact", "rivals": rivals}]
 
     monkeypatch.setattr("theory.mixtures.surplus_sequence.transition_rows", rows)
-    columns, found = transitions("uniform")
-    assert columns[:2] == ("S", "one_minus_S") and found[0]["one_minus_S"] == 0.75
-    assert transitions("uniform")[1] == found and asked == ["uniform"]
+    found = surplus_table("uniform")
+    assert found.columns[:2] == ["S", "one_minus_S"] and found.records[0]["one_minus_S"] == 0.75
+    assert surplus_table("uniform") == found and asked == ["uniform"]
     text = run("table surplus --law uniform").stdout
     assert "block 2 (1 %) and 6 more" in text and "block 3" not in text
     body = answered("table surplus --law uniform", schema=TABLE)
@@ -362,7 +367,7 @@ KINDS = {
 def test_every_format(kind: str) -> None:
     line = f"table {kind} {KINDS[kind]}"
     body = answered(line, schema=TABLE)
-    assert body["rows"] and all(row["known"] in KNOWN for row in body["rows"])
+    assert body["rows"] and all(row["known"] in list(Evidence) for row in body["rows"])
     read = list(csv.DictReader(io.StringIO(run(f"{line} --format csv").stdout)))
     assert [row["known"] for row in read] == [row["known"] for row in body["rows"]]
     assert list(read[0]) == body["columns"]

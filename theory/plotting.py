@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from theory.ladders import Ladder
     from theory.mixtures import MixtureLadder
     from theory.optima import Optimum
+    from theory.tables import Phases
 
 
 DASHES = ("-", "--", ":", "-.")
@@ -402,18 +403,14 @@ def colour_of(k: int) -> str:
     return COLOURS[k % len(COLOURS)]
 
 
-def draw_phases(
-    ladder: MixtureLadder, path: str | os.PathLike[str], optimum: Ladder | None
-) -> Path:
+def draw_phases(found: Phases, path: str | os.PathLike[str]) -> Path:
     """Draw the losses of best mixture and optimum against S, with their phases as bands.
 
     Parameters
     ----------
-    ladder : MixtureLadder
+    found : Phases
     path : path
         PDF, PNG or SVG, decided by the suffix. Written whole or not at all.
-    optimum : Ladder or None
-        The ladder of true optima, where it is known.
 
     Returns
     -------
@@ -425,7 +422,7 @@ def draw_phases(
     BadInput
         If the suffix is unknown or the file cannot be written.
     """
-    target = check_path(path)
+    target, ladder, optimum = check_path(path), found.mixtures, found.optimum
     bands = [("best mixture", _spans(ladder))]
     if optimum is not None:
         bands.append(("optimum", _spans(optimum)))
@@ -627,10 +624,8 @@ def draw_importance(found: ImportanceMap, path: str | os.PathLike[str]) -> Path:
     BadInput
         If the suffix is unknown or the file cannot be written.
     """
-    from theory.diagrams import summary
-
     target = check_path(path)
-    order = [found.phase.index(row["phase"]) for row in summary(found)]
+    order = [found.phase.index(row["phase"]) for row in found.summary().records]
     place = {k: i for i, k in enumerate(order)}
     index = np.vectorize(place.__getitem__)(found.index)
     figure = new_figure(8.6, 7.6)

@@ -245,6 +245,14 @@ def test_what_the_pictures_say(
     assert "1/S" in said[3] and "d/n = 0.5" in said[3]
 
 
+def test_results_draw_into_axes(small_map: ImportanceMap, plane: EnvelopeMap) -> None:
+    stairs = staircase_of(4, 2, "binary", S_min=0.3, points=3)
+    for result in (small_map, plane, stairs, phase_table(3, 1)):
+        axes = Figure().add_subplot()
+        assert result.plot(axes) is axes and axes.get_legend() is not None
+        assert result.plot().get_title() == axes.get_title() != ""
+
+
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_files_are_whole(ending: str, start: bytes, tmp_path: Path, plane: EnvelopeMap) -> None:
     path = tmp_path / f"x.{ending}"

@@ -45,9 +45,9 @@ def both(key: str, S: float | None) -> dict[str, float | None]:
     return {key: S, f"one_minus_{key}": None if S is None else 1.0 - S}
 
 
-def chance(S: float | None, digits: int = 10) -> str:
+def chance(S: float | None) -> str:
     """S and 1 - S for people."""
-    return "none" if S is None else f"S = {shown(S, digits)} (1 - S = {shown(1.0 - S, digits)})"
+    return "none" if S is None else f"{shown(S)} (1 - S = {shown(1.0 - S)})"
 
 
 def _total(n: int, S: float, law: str) -> float:
@@ -120,7 +120,7 @@ def candidate_table(
         following = [x["loss"] for x in rows[i + 1 :] if x["loss"] > row["loss"] * (1.0 + _SAME)]
         row["margin"] = following[0] / row["loss"] - 1.0 if following and row["loss"] > 0 else None
         row["share"] = row["loss"] / total if total > 0 else None
-    title = f"Candidate phases, n = {n}, d = {d}, {chance(S)}, law {law}"
+    title = f"Candidate phases, n = {n}, d = {d}, S = {chance(S)}, law {law}"
     return Table.of(title, rows, {"share": 6, "D_star": 6, "max_cosine": 6, "margin": 3})
 
 
@@ -248,7 +248,7 @@ def law_table(
         shares = (row[f"share_{law}"] or 0.0 for law in LAWS if row[f"loss_{law}"] is not None)
         return row["of"] == "mixture", min(shares)
 
-    title = f"Phases under three laws, n = {n}, d = {d}, {chance(S)}; share: of ignoring all"
+    title = f"Phases under three laws, n = {n}, d = {d}, S = {chance(S)}; share: of ignoring all"
     rows.sort(key=order)
     return Table.of(title, rows, {key: 8 if "loss" in key else 5 for key in rows[0] if "_" in key})
 

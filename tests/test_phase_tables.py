@@ -25,8 +25,7 @@ from theory.features import Features
 from theory.ladders import numerical_ladder, question
 from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
-from theory.mixtures.candidates import largest_cosine, part, rival_mixtures, weakest
-from theory.mixtures.thresholds import Certainty
+from theory.mixtures.candidates import Certainty, largest_cosine, part, rival_mixtures, weakest
 from theory.symmetric import closed_form
 from theory.tables import (
     candidate_table,
@@ -270,7 +269,7 @@ def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPa
         asked.append((a.name, b.name))
         return Evidence.ENCLOSED
 
-    monkeypatch.setattr("theory.mixtures.thresholds.evidence_of", slow)
+    monkeypatch.setattr("theory.mixtures.candidates.evidence_of", slow)
     small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
     other = best_mixture(400, 30, 0.05)
     assert any(entry(name).n > 16 for name, _ in large.parts)

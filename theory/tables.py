@@ -29,11 +29,21 @@ from theory.features import LAWS, Features, whole
 from theory.ladders import S_MIN, Ladder, numerical_ladder
 from theory.mixtures import MixtureLadder, blocks, gains, mixture_ladder, surplus_sequence
 from theory.mixtures.block_table import checked
-from theory.mixtures.candidates import ENCLOSED, largest_cosine, part, rival_mixtures, summed
-from theory.mixtures.candidates import weakest as weakest_of
+from theory.mixtures.candidates import (
+    ENCLOSED,
+    Certainty,
+    as_evidence,
+    largest_cosine,
+    part,
+    rival_mixtures,
+    summed,
+    weakest,
+)
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses
-from theory.mixtures.thresholds import LARGEST, Certainty, Threshold, as_evidence, thresholds
 from theory.optima import optimum
+
+LARGEST = (400, 40)
+"""Largest n and d of a table of S*."""
 
 _SAME = 1e-9  # relative: losses this close are one phase's
 _SAMPLES = 9  # S inside a phase at which its loss is compared with the best mixture
@@ -237,7 +247,7 @@ def law_table(
             except (BadInput, NotReached):
                 continue
         cost = {law: one.loss for law, one in sums.items()}
-        known = weakest_of(one.known for one in sums.values())
+        known = weakest(one.known for one in sums.values())
         rows.append(row(m.name, "mixture", m.represented, cost, known))
     for law in LAWS if optimal else ():
         best = _optimum(n, d, S, law, seed, starts, progress)
@@ -293,7 +303,7 @@ def critical_table(
     Raises
     ------
     BadInput
-        If a size is no positive whole number, beyond `theory.mixtures.thresholds.LARGEST`, a law
+        If a size is no positive whole number, beyond LARGEST, a law
         has no blocks, or S_min is out of range.
     """
     if not 0.0 < S_min <= 0.05:
@@ -310,17 +320,12 @@ def critical_table(
         )
     rows = []
     for k, law in enumerate(laws):
-
-        def report(fraction: float, k: int = k, law: str = law) -> None:
+        certain = Certainty()
+        for i, (n, d) in enumerate(cells):
             if progress is not None:
-                progress(law, (k + fraction) / len(laws))
-
-        report(0.0)
-        found = thresholds(crowded, law, S_min, report) if crowded else {}
-        free, never = (Threshold(S, None, None, Evidence.PROVED) for S in (1.0, None))
-        for n, d in cells:
-            star, onset = found.get((n, d), (free, never))
-            dedicated = f"{n} dedicated" if d >= n else None
+                progress(law, (k + i / len(cells)) / len(laws))
+            mixed = mixture_ladder(n, d, law, S_min=S_min)
+            sparser, denser, known = _change(mixed, mixed.S_star, certain)
             best = numerical_ladder(n, d, law, search=optimal, keep=keep, progress=progress)
             S_star = None if best is None else best.S_star
             rows.append(
@@ -328,12 +333,12 @@ def critical_table(
                     "law": law,
                     "n": n,
                     "d": d,
-                    **both("S_star", star.S),
-                    **both("S_onset", onset.S),
-                    "sparser": star.sparser.name if star.sparser else dedicated,
-                    "denser": star.denser.name if star.denser else dedicated,
-                    "known": star.known,
-                    "known_onset": onset.known,
+                    **both("S_star", mixed.S_star),
+                    **both("S_onset", mixed.S_onset),
+                    "sparser": sparser,
+                    "denser": denser,
+                    "known": known,
+                    "known_onset": _change(mixed, mixed.S_onset, certain)[2],
                     "optimum_S_star": S_star,
                     "optimum_one_minus_S_star": None if S_star is None else 1.0 - S_star,
                 }
@@ -343,6 +348,18 @@ def critical_table(
         "optimum: its own column)"
     )
     return Table.of(title, rows, {key: 8 for key in rows[0] if "S" in key})
+
+
+def _change(
+    ladder: MixtureLadder, S: float | None, certain: Certainty
+) -> tuple[str, str, Evidence]:
+    """The mixtures just below and above S, and how a change there is known."""
+    for rung in ladder.rungs:
+        if rung.S == S:
+            known = certain.of(rung.sparser, rung.denser, rung.S)
+            return rung.sparser.name, rung.denser.name, known
+    only = ladder.phases[0 if S == 1.0 else -1].name
+    return only, only, Evidence.PROVED if ladder.d >= ladder.n else Evidence.NUMERICAL
 
 
 # The ladder of best mixtures beside that of true optima.

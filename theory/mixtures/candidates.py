@@ -1,4 +1,4 @@
-"""Mixtures that compete at one S, what each is made of, and how its loss is known.
+"""Mixtures that compete at one S, what each is made of, and how losses and crossings are known.
 
 A part is a block at its best norm and bias. Its loss is proved (binary law: a rational function of
 S) or enclosed where `theory.symmetric.closed_form` answers quickly, else numerical. Blocks are
@@ -8,8 +8,10 @@ orthogonal, so losses, capacities and squared norms of a mixture are sums over i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from time import process_time
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +26,18 @@ from theory.mixtures.block_losses import binary_minimum, pair_minimum, uniform_m
 from theory.mixtures.block_table import Block, blocks, checked
 from theory.mixtures.gaussian_limit import shortfall
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses
-from theory.mixtures.thresholds import as_evidence
-from theory.symmetric import closed_form
+from theory.symmetric import closed_form, crossing, mixture
 
 ENCLOSED = {"binary": 40, "uniform": 12}
 """Largest block whose minimum is enclosed for a table; larger ones take more than a moment."""
 
+SMALL, FEW = 16, 3
+"""Crossings are enclosed unasked where the mixtures differ in so few blocks of so few points."""
+
+SECONDS = 5.0
+"""Processor time for the crossings of one table that are enclosed unasked."""
+
+_WIDTH = 1e-10  # relative, of the interval at whose ends the signs of a crossing are proved
 _FORCED = 40  # blocks that are forced into a mixture: those that lack least of the envelope
 
 
@@ -236,3 +244,79 @@ def largest_cosine(W: Float) -> float | None:
         return None
     found = float(np.max((V.T @ V)[np.triu_indices(V.shape[1], 1)]))
     return 0.0 if abs(found) < 1e-12 else found  # rounding of orthogonal vectors
+
+
+# How crossings are known.
+
+
+@dataclass
+class Certainty:
+    """How crossings are known, with a bound on the time that finding it out takes.
+
+    Parameters
+    ----------
+    every : bool
+        Enclose all crossings that have formulas, however long that takes; otherwise those of a few
+        small blocks (FEW, SMALL), until the time is up.
+    seconds : float
+        Processor time for all crossings together; not kept to where ``every`` is asked for.
+    """
+
+    every: bool = False
+    seconds: float = SECONDS
+    spent: float = 0.0
+    kept: dict[Any, Evidence] = field(default_factory=dict)
+
+    def of(self, a: Mixture, b: Mixture, S: float) -> Evidence:
+        """Proved, enclosed or numerical: the crossing of two mixtures near S."""
+        key = _difference(a, b), round(S, 9)
+        if key not in self.kept:
+            if not self.every and (self.spent > self.seconds or not _quick(a, b)):
+                return Evidence.NUMERICAL
+            start = process_time()
+            self.kept[key] = evidence_of(a, b, S)
+            self.spent += process_time() - start
+        return self.kept[key]
+
+
+def _quick(a: Mixture, b: Mixture) -> bool:
+    """Whether the blocks that two mixtures do not share are few and small."""
+    parts = _difference(a, b)[0]
+    size = {block.name: block.n for block in blocks(a.law)}
+    return len(parts) <= FEW and all(size[name] <= SMALL for name, _ in parts)
+
+
+def evidence_of(a: Mixture, b: Mixture, S: float) -> Evidence:
+    """Whether the crossing of two mixtures near S is proved, enclosed or only numerical."""
+    parts, dedicated, ignored = _difference(a, b)
+    unequal = any(name in ("uneven digon", "parallel pair") for name, _ in parts)
+    if unequal or a.law not in ("binary", "uniform"):  # these have no exact forms
+        return Evidence.NUMERICAL
+    sides = [
+        mixture(
+            *((name, sign * k) for name, k in parts if sign * k > 0),
+            ignored=max(0, sign * ignored),
+            dedicated=max(0, sign * dedicated),
+            law=a.law,
+        )
+        for sign in (1, -1)
+    ]
+    try:
+        width = _WIDTH * S
+        return as_evidence(crossing(sides[0], sides[1], S - width, S + width, digits=9).known)
+    except (BadInput, NotReached):
+        return Evidence.NUMERICAL
+
+
+def as_evidence(known: str) -> Evidence:
+    """How a closed form is known: the words of formulas are exact and rigorous."""
+    return {"exact": Evidence.PROVED, "rigorous": Evidence.ENCLOSED}.get(known) or Evidence(known)
+
+
+def _difference(a: Mixture, b: Mixture) -> tuple[tuple[tuple[str, int], ...], int, int]:
+    """a less b: counts of blocks, dedicated and ignored features, what they share left out."""
+    counts = dict(a.parts)
+    for name, many in b.parts:
+        counts[name] = counts.get(name, 0) - many
+    parts = tuple(sorted((name, k) for name, k in counts.items() if k))
+    return parts, a.dedicated - b.dedicated, a.ignored - b.ignored

@@ -106,6 +106,23 @@ class Table:
                     f"row {i} has {len(row)} cells: give {len(self.columns)}, one per column"
                 )
 
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        records: Sequence[Mapping[str, Cell]],
+        digits: Mapping[str, int] | None = None,
+        columns: Sequence[str] = (),
+    ) -> Table:
+        """A table of records, all with the keys of the first; `columns` are those of no record."""
+        columns = list(records[0] if records else columns)
+        return cls(title, columns, [[one[key] for key in columns] for one in records], digits or {})
+
+    @property
+    def records(self) -> list[dict[str, Cell]]:
+        """The rows as mappings from column to cell."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
     @property
     def words(self) -> list[str]:
         """Columns that hold text, and so stand on the left."""

@@ -27,13 +27,12 @@ from theory.diagrams import (
     envelope_map,
     importance_map,
     phase_name,
-    regions,
     staircase_of,
-    summary,
 )
 from theory.features import Features
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture, envelope, mixture_ladder
+from theory.mixtures import best_mixture, envelope
+from theory.mixtures.candidates import summed
 from theory.prototypes import (
     best,
     block_polynomial,
@@ -42,7 +41,7 @@ from theory.prototypes import (
     prototypes,
     symbols,
 )
-from theory.tables.parts import summed
+from theory.tables import phase_table
 
 # prototypes
 
@@ -154,7 +153,7 @@ def test_the_map_holds_optima(small_map: ImportanceMap) -> None:
 
 
 def test_the_map_names_what_becomes_of_the_extra(small_map: ImportanceMap) -> None:
-    rows = summary(small_map)
+    rows = small_map.summary().records
     names = {row["phase"] for row in rows}
     assert names == {
         "uneven digon",
@@ -192,7 +191,7 @@ def test_the_plane_is_the_envelope(plane: EnvelopeMap) -> None:
         assert cost / v * (1 - 1e-9) <= plane.loss[r, i] <= cost / v + 1e-3
         assert any(name.startswith(plane.name[plane.first[r, i]]) for name in names)
         assert plane.ignored[r, i] == ("ignored" in names)
-    assert sum(row["share"] for row in regions(plane)) == pytest.approx(1.0)
+    assert sum(row["share"] for row in plane.regions().records) == pytest.approx(1.0)
     assert np.all((plane.share >= 0.5) & (plane.share <= 1.0))
     # more dimensions never cost more
     assert np.all(np.diff(plane.loss, axis=0) <= 1e-12)
@@ -231,7 +230,7 @@ def test_what_the_pictures_say(
 ) -> None:
     pictures_importance.draw_importance(small_map, tmp_path / "a.png")
     pictures_maps.draw_diagram(plane, tmp_path / "b.png")
-    pictures.draw_phases(mixture_ladder(5, 2), tmp_path / "c.png", None)
+    pictures.draw_phases(phase_table(5, 2), tmp_path / "c.png")
     stairs = Staircase(
         4, 2, "binary", np.array([0.5, 0.1]), np.array([0.6, 0.5]), np.array([3, 4]), ("a", "2 b")
     )
@@ -244,6 +243,14 @@ def test_what_the_pictures_say(
     assert all(plane.name[k] in said[1] for k in np.unique(plane.first))
     assert "S* of mixtures = 0.151835" in said[2] and "pentagon" in said[2]
     assert "1/S" in said[3] and "d/n = 0.5" in said[3]
+
+
+def test_results_draw_into_axes(small_map: ImportanceMap, plane: EnvelopeMap) -> None:
+    stairs = staircase_of(4, 2, "binary", S_min=0.3, points=3)
+    for result in (small_map, plane, stairs, phase_table(3, 1)):
+        axes = Figure().add_subplot()
+        assert result.plot(axes) is axes and axes.get_legend() is not None
+        assert result.plot().get_title() == axes.get_title() != ""
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])

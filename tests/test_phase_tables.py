@@ -19,18 +19,22 @@ from asking import answered, refused, run
 from schemas import TABLE
 
 from packing.catalogue import entry
+from packing.results import Evidence
 from theory.features import Features
 from theory.ladders import numerical_ladder
 from theory.losses.expected import loss
 from theory.mixtures import best_mixture, block_loss
+from theory.mixtures.candidates import Certainty, largest_cosine, part, rival_mixtures, weakest
 from theory.symmetric import closed_form
-from theory.tables.candidates import candidates, rival_mixtures
-from theory.tables.catalogue import blocks_at, cosines, transitions
-from theory.tables.critical import critical
-from theory.tables.ladders import phases
-from theory.tables.laws import laws
-from theory.tables.parts import KNOWN, largest_cosine, part, weakest
-from theory.tables.programme import Certainty
+from theory.tables import (
+    candidate_table,
+    cosines,
+    critical_table,
+    gain_table,
+    law_table,
+    phase_table,
+    surplus_table,
+)
 
 
 def placed(name: str, S: float, law: str) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +61,7 @@ def stacked(*models: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndar
 @pytest.mark.parametrize("law", ["binary", "uniform"])
 def test_candidates_against_the_loss_of_weights(law: str) -> None:
     S = 0.1
-    rows = {row["phase"]: row for row in candidates(5, 2, S, law, optimal=False)}
+    rows = {row["phase"]: row for row in candidate_table(5, 2, S, law, optimal=False).records}
     mean = Features.of(1, S, law).mean
     ignored = np.zeros((0, 1)), mean
     digon = placed("digon", S, law)
@@ -75,7 +79,7 @@ def test_candidates_against_the_loss_of_weights(law: str) -> None:
         assert row["D_star"] == pytest.approx(2 / np.sum(W**2), rel=1e-9)
         assert row["max_cosine"] == pytest.approx(largest_cosine(W), abs=1e-9)
         assert row["represented"] == int(np.sum(np.linalg.norm(W, axis=0) > 0))
-        assert row["S"] == S and row["one_minus_S"] == 1 - S and row["known"] in KNOWN
+        assert row["S"] == S and row["one_minus_S"] == 1 - S and row["known"] in list(Evidence)
     # a dropped term would be seen: without the ignored features' variance it is another number
     W, b = placed("triangle", S, law)
     alone = loss(W, b, features=Features.of(3, S, law)).total
@@ -105,7 +109,7 @@ def test_the_best_candidate_is_the_best_of_all_mixtures() -> None:
         if sum(k * x[0] for k, x in zip(counts, pieces, strict=True)) <= 2
         and sum(k * x[1] for k, x in zip(counts, pieces, strict=True)) <= 4
     )
-    rows = candidates(4, 2, S, optimal=False)
+    rows = candidate_table(4, 2, S, optimal=False).records
     assert rows[0]["phase"] == "2 digon" and rows[0]["loss"] == pytest.approx(best, rel=1e-9)
     losses = [row["loss"] for row in rows]
     assert losses == sorted(losses) and rows[-1]["margin"] is None
@@ -115,7 +119,7 @@ def test_the_best_candidate_is_the_best_of_all_mixtures() -> None:
 
 
 def test_the_optimum_is_a_row_of_its_own() -> None:
-    rows = candidates(3, 1, 0.2, optimal=True)
+    rows = candidate_table(3, 1, 0.2, optimal=True).records
     optimum = next(row for row in rows if row["of"] == "optimum")
     mixed = next(row for row in rows if row["of"] == "mixture")
     assert optimum["phase"] == mixed["phase"] == "uneven digon + 1 ignored"
@@ -133,13 +137,13 @@ def test_many_features_have_rivals_too() -> None:
 
 
 def test_dimensions_for_all() -> None:
-    (row,) = candidates(2, 3, 0.3, optimal=False)
+    (row,) = candidate_table(2, 3, 0.3, optimal=False).records
     assert row["phase"] == "2 dedicated" and row["loss"] == 0 and row["known"] == "proved"
 
 
 def test_how_a_sum_is_known() -> None:
-    assert weakest([]) == "proved"
-    assert weakest(["proved", "numerical", "enclosed"]) == "numerical"
+    assert weakest([]) is Evidence.PROVED
+    assert weakest([Evidence.PROVED, Evidence.NUMERICAL, Evidence.ENCLOSED]) is Evidence.NUMERICAL
 
 
 # laws
@@ -147,7 +151,7 @@ def test_how_a_sum_is_known() -> None:
 
 def test_laws_side_by_side() -> None:
     S = 0.2
-    rows = {row["phase"]: row for row in laws(3, 1, S, optimal=False)}
+    rows = {row["phase"]: row for row in law_table(3, 1, S, optimal=False).records}
     for law in ("binary", "uniform", "exponential"):
         v = float(Features.of(1, S, law).variance[0])
         assert rows["1 dedicated + 2 ignored"][f"loss_{law}"] == pytest.approx(2 * v, rel=1e-12)
@@ -171,7 +175,7 @@ def test_exponential_digon_against_descent() -> None:
         return loss([[x[0], -x[0]]], [x[1], x[1]], features=features).total
 
     found = minimize(cost, [0.9, 0.05], method="Nelder-Mead", options={"xatol": 1e-6})
-    row = next(r for r in laws(2, 1, S, optimal=False) if r["phase"] == "digon")
+    row = next(r for r in law_table(2, 1, S, optimal=False).records if r["phase"] == "digon")
     assert row["loss_exponential"] == pytest.approx(found.fun, rel=1e-6)
 
 
@@ -179,7 +183,7 @@ def test_exponential_digon_against_descent() -> None:
 
 
 def test_critical_against_the_programme_on_both_sides() -> None:
-    cells = critical((3, 4, 5, 6), (2, 3), ("binary",))
+    cells = critical_table((3, 4, 5, 6), (2, 3), ("binary",)).records
     assert [(row["n"], row["d"]) for row in cells[:2]] == [(3, 2), (4, 2)]
     for row in cells:
         n, d, S = row["n"], row["d"], row["S_star"]
@@ -198,13 +202,13 @@ def test_critical_against_the_programme_on_both_sides() -> None:
 
 def test_critical_negative_control() -> None:
     """One cell's S* is not another's: the check above would see it."""
-    four, five = (critical((n,), (2,), ("binary",))[0]["S_star"] for n in (4, 5))
+    four, five = (critical_table((n,), (2,), ("binary",)).records[0]["S_star"] for n in (4, 5))
     assert best_mixture(5, 2, four * (1 - 1e-8)).represented < 5
     assert best_mixture(4, 2, five * (1 + 1e-8)).represented == 4
 
 
 def test_critical_uniform() -> None:
-    (row,) = critical((4,), (2,), ("uniform",), S_min=0.05)
+    (row,) = critical_table((4,), (2,), ("uniform",), S_min=0.05).records
     S = row["S_star"]
     assert row["known"] == "enclosed" and row["one_minus_S_star"] == 1 - S
     pair = 4 * block_loss([(-1.0, 1)], [S], "uniform")[0]
@@ -213,13 +217,13 @@ def test_critical_uniform() -> None:
 
 
 def test_critical_where_some_are_always_lost() -> None:
-    (row,) = critical((3,), (1,), ("binary",))
+    (row,) = critical_table((3,), (1,), ("binary",)).records
     assert row["S_star"] is None and row["one_minus_S_star"] is None and row["S_onset"] == 1.0
 
 
 def test_critical_up_to_all_features_always_on() -> None:
     """Uniform: a digon gains like (1 - S)^4 up to S = 1, from 0.999 on less than floats tell."""
-    rows = critical((2, 3, 5), (1, 2), ("uniform",), S_min=0.05)
+    rows = critical_table((2, 3, 5), (1, 2), ("uniform",), S_min=0.05).records
     for row in rows:
         if row["d"] < row["n"]:
             assert row["S_onset"] == 1.0
@@ -239,8 +243,8 @@ def test_critical_up_to_all_features_always_on() -> None:
 
 def test_phases_beside_the_optimum_of_the_cache() -> None:
     assert numerical_ladder(2, 1, "binary") is None
-    assert all(row["ladder"] == "mixtures" for row in phases(2, 1))
-    rows = phases(2, 1, optimal=True)
+    assert all(row["ladder"] == "mixtures" for row in phase_table(2, 1).table.records)
+    rows = phase_table(2, 1, optimal=True).table.records
     found = numerical_ladder(2, 1, "binary")
     assert found is not None and found.remembered
     said = run("critical -n 2 -d 1 --json")  # the same question as that command's
@@ -261,11 +265,11 @@ def test_phases_beside_the_optimum_of_the_cache() -> None:
 def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def slow(a: Any, b: Any, S: float) -> str:
+    def slow(a: Any, b: Any, S: float) -> Evidence:
         asked.append((a.name, b.name))
-        return "enclosed"
+        return Evidence.ENCLOSED
 
-    monkeypatch.setattr("theory.tables.programme.how_known", slow)
+    monkeypatch.setattr("theory.mixtures.candidates.evidence_of", slow)
     small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
     other = best_mixture(400, 30, 0.05)
     assert any(entry(name).n > 16 for name, _ in large.parts)
@@ -294,16 +298,16 @@ def test_a_law_without_exact_forms_is_answered_and_says_so() -> None:
     S = rows[-1]["S_high"] * 0.5
     digon = 2 * block_loss([(-1.0, 1)], [S], "exponential")[0]
     assert digon < float(Features.of(1, S, "exponential").variance[0])
-    found = candidates(2, 1, S, "exponential", optimal=False)
+    found = candidate_table(2, 1, S, "exponential", optimal=False).records
     assert found[0]["phase"] == "digon" and found[0]["loss"] == pytest.approx(digon, rel=1e-6)
     assert found[0]["known"] == "numerical"
 
 
 def test_constant_inputs_fix_no_norm() -> None:
-    for row in candidates(5, 2, 1.0, optimal=False):
+    for row in candidate_table(5, 2, 1.0, optimal=False).records:
         assert row["loss"] == 0.0
         assert row["D_star"] is row["capacity"] is row["max_cosine"] is row["interference"] is None
-    assert candidates(5, 2, 0.9, optimal=False)[0]["D_star"] is not None
+    assert candidate_table(5, 2, 0.9, optimal=False).records[0]["D_star"] is not None
 
 
 def test_a_billion_features_have_a_ladder() -> None:
@@ -316,7 +320,7 @@ def test_a_billion_features_have_a_ladder() -> None:
 
 def test_gains_against_formulas() -> None:
     S = 0.3
-    rows = {row["name"]: row for row in blocks_at([S], most=None)}
+    rows = {row["name"]: row for row in gain_table([S], most=None).records}
     v, digon = S * (1 - S), S**2 * (1 - S) ** 2 / (S**2 + (1 - S) ** 2)
     assert rows["digon"]["gain"] == pytest.approx(2 * (v - digon), rel=1e-12)
     assert rows["dedicated"]["gain"] == pytest.approx(v) and rows["dedicated"]["d"] == 1
@@ -338,9 +342,9 @@ def test_surplus_rows_are_kept_and_shortened(monkeypatch: pytest.MonkeyPatch) ->
         return [{"S": 0.25, "denser": "a", "sparser": "b", "known": "proved", "rivals": rivals}]
 
     monkeypatch.setattr("theory.mixtures.surplus_sequence.transition_rows", rows)
-    columns, found = transitions("uniform")
-    assert columns[:2] == ("S", "one_minus_S") and found[0]["one_minus_S"] == 0.75
-    assert transitions("uniform")[1] == found and asked == ["uniform"]
+    found = surplus_table("uniform")
+    assert found.columns[:2] == ["S", "one_minus_S"] and found.records[0]["one_minus_S"] == 0.75
+    assert surplus_table("uniform") == found and asked == ["uniform"]
     text = run("table surplus --law uniform").stdout
     assert "block 2 (1 %) and 6 more" in text and "block 3" not in text
     body = answered("table surplus --law uniform", schema=TABLE)
@@ -362,7 +366,7 @@ KINDS = {
 def test_every_format(kind: str) -> None:
     line = f"table {kind} {KINDS[kind]}"
     body = answered(line, schema=TABLE)
-    assert body["rows"] and all(row["known"] in KNOWN for row in body["rows"])
+    assert body["rows"] and all(row["known"] in list(Evidence) for row in body["rows"])
     read = list(csv.DictReader(io.StringIO(run(f"{line} --format csv").stdout)))
     assert [row["known"] for row in read] == [row["known"] for row in body["rows"]]
     assert list(read[0]) == body["columns"]

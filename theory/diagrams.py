@@ -1,19 +1,22 @@
-"""The numbers behind two pictures for many features: the (d/n, S) plane, and D* against 1/S.
+"""The numbers behind three pictures: two planes of phases, and D* against 1/S.
 
-envelope_map(law)          which block holds most dimensions of the best mixture, over (d/n, S)
-staircase_of(n, d, law)    D* = d / ||W||_F^2 of the best mixture, against S
+envelope_map(law)              which block holds most dimensions of the best mixture, over (d/n, S)
+staircase_of(n, d, law)        D* = d / ||W||_F^2 of the best mixture, against S
+importance_map(n, d, ...)      the true optimum over (importance ratio, S)
 
 In the limit n, d -> infinity the best mixture at d/n is the convex envelope of
 `theory.mixtures.gaussian_limit` over all blocks and the many-features solution: two of them, or one
-and
-ignored features. Upper bounds on the loss, "best
-known": over the catalogue's blocks, kept symmetric. Numerical.
+and ignored features. Upper bounds on the loss, "best known": over the catalogue's blocks, kept
+symmetric. Numerical, and so is the importance map: cells are searched from random starts on the
+exact loss, all S of one ratio in one batch, and then from their neighbours' optima until none
+improves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from packing import cache
 from packing.errors import BadInput
 from packing.optimise import descend
 from packing.recognition import name_of
+from packing.results import Result, Table
 from packing.types import Float, Telling
 from theory.features import Features, law_named, seed_of, whole
 from theory.global_search import Problem, Shape, polish, random_starts
@@ -29,6 +33,7 @@ from theory.mixtures.block_table import blocks, variance
 from theory.mixtures.comparison import block_norms
 from theory.mixtures.gaussian_limit import DEDICATED, items_of, many_losses
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses, prices
+from theory.prototypes import LAW, Prototype, prototypes
 
 Item = tuple[float, float, float]
 
@@ -41,8 +46,8 @@ S_RANGE = (0.003, 0.95)
 _GROUP = 24  # S that are asked together, between two reports of progress
 
 
-@dataclass(frozen=True, eq=False)
-class EnvelopeMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class EnvelopeMap(Result):
     """The best mixture of blocks in the limit of many features.
 
     Parameters
@@ -72,6 +77,32 @@ class EnvelopeMap:
     first: np.ndarray
     share: Float
     ignored: np.ndarray
+
+    def regions(self) -> Table:
+        """Share of the plane, and the S and d/n at which each block leads, the largest first."""
+        title = f"Blocks with most of the dimensions, {self.law} law"
+        return _seen(title, "block", self.name, self.first, self.ratio, self.S)
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "kind": "diagram",
+            "law": self.law,
+            "ratio": self.ratio,
+            "S": self.S,
+            "one_minus_S": 1.0 - self.S,
+            "loss": self.loss,
+            "names": self.name,
+            "first": self.first,
+            "ignored": self.ignored,
+            "rows": self.regions().records,
+        }
+
+    def _tables(self) -> list[Table]:
+        return [self.regions()]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the plane, coloured by the leading block, into the axes, which are returned."""
+        return import_module("theory.plotting").plot_diagram(self, ax)
 
 
 def envelope_map(
@@ -139,16 +170,11 @@ def _dominant(items: list[Item], basis: list[int], x: float) -> tuple[int, float
     return (basis[0], t) if t >= 0.5 else (basis[1], 1.0 - t)
 
 
-def regions(found: EnvelopeMap) -> list[dict[str, Any]]:
-    """Share of the plane, and the S and d/n at which each block leads, the largest first."""
-    return seen_at("block", found.name, found.first, found.ratio, found.S)
-
-
-def seen_at(
-    key: str, names: Sequence[str], index: np.ndarray, ratio: Float, S: Float
-) -> list[dict[str, Any]]:
+def _seen(
+    title: str, key: str, names: Sequence[str], index: np.ndarray, ratio: Float, S: Float
+) -> Table:
     """Share of a map (ratio, S) that each name has, and where it is seen; the largest first."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for k, name in enumerate(names):
         at = index == k
         r, s = np.nonzero(at)
@@ -165,11 +191,12 @@ def seen_at(
                 "ratio_high": float(ratio[r.max()]),
             }
         )
-    return sorted(rows, key=lambda row: -float(str(row["share"])))
+    rows.sort(key=lambda row: -row["share"])
+    return Table.of(title, rows, dict.fromkeys(rows[0], 8))
 
 
-@dataclass(frozen=True, eq=False)
-class Staircase:
+@dataclass(frozen=True, eq=False, repr=False)
+class Staircase(Result):
     """Dimensions per feature of the best mixtures as S falls.
 
     Parameters
@@ -192,6 +219,30 @@ class Staircase:
     D_star: Float
     represented: np.ndarray
     phase: tuple[str, ...]
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "kind": "staircase",
+            "n": self.n,
+            "d": self.d,
+            "law": self.law,
+            "S": self.S,
+            "one_minus_S": 1.0 - self.S,
+            "D_star": self.D_star,
+            "represented": self.represented,
+            "phases": self.phase,
+        }
+
+    def _tables(self) -> list[Table]:
+        columns = ("S", "one_minus_S", "D_star", "represented", "phases")
+        values = self._values()
+        rows = list(zip(*(values[key] for key in columns), strict=True))
+        title = f"Dimensions per feature, n = {self.n}, d = {self.d}, {self.law} law"
+        return [Table(title, columns, rows, dict.fromkeys(columns, 8))]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw D* against 1/S into the axes, which are returned."""
+        return import_module("theory.plotting").plot_staircase(self, ax)
 
 
 def staircase_of(
@@ -251,16 +302,7 @@ def squared_norms(m: Mixture) -> float:
     return m.dedicated + sum(placed)
 
 
-# The numbers behind the importance map of `packing phases`.
-#
-# importance_map(n, d, ...)     the true optimum over (importance ratio, S): losses, phases, names
-# phase_name(W, b)              what a cell is called
-#
-# Numerical: cells are searched from random starts on the exact loss, all S of one ratio in one
-# batch,
-# and then from their neighbours' optima until none improves. The unoptimised prototypes that the
-# map
-# is compared with are in `theory.prototypes`; maps for many features in `theory.diagrams`.
+# The true optimum over (importance ratio, S).
 
 
 IMPORTANCES = (0.1, 10.0)
@@ -272,8 +314,8 @@ _STARTS, _KEPT, _SWEEPS = 16, 3, 8
 _FADED = 1e-2  # norms below are set to 0 where that does not raise the loss
 
 
-@dataclass(frozen=True, eq=False)
-class ImportanceMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImportanceMap(Result):
     """The optimum of n features in d dimensions, the last of importance r, the others of 1.
 
     Parameters
@@ -303,6 +345,48 @@ class ImportanceMap:
     phase: tuple[str, ...]
     index: np.ndarray
     norms: Float
+
+    def summary(self) -> Table:
+        """Share of the cells, and the S and ratios at which each phase is seen, largest first."""
+        title = (
+            f"Phases of the true optimum, n = {self.n}, d = {self.d}, {self.law} law; "
+            "share of the cells"
+        )
+        return _seen(title, "phase", self.phase, self.index, self.ratio, self.S)
+
+    def prototypes(self) -> tuple[Prototype, ...]:
+        """What the map is compared with: none but for the law and the sizes that have some."""
+        try:
+            return prototypes(self.n, self.d) if self.law == LAW else ()
+        except BadInput:
+            return ()
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "kind": "importance",
+            "n": self.n,
+            "d": self.d,
+            "law": self.law,
+            "ratio": self.ratio,
+            "S": self.S,
+            "one_minus_S": 1.0 - self.S,
+            "loss": self.loss,
+            "names": self.phase,
+            "phase": self.index,
+            "norms": self.norms,
+            "rows": self.summary().records,
+            "prototypes": [{"name": p.name, "loss": str(p.loss)} for p in self.prototypes()],
+        }
+
+    def _tables(self) -> list[Table]:
+        rows = [[p.name, str(p.loss)] for p in self.prototypes()]
+        title = "Prototypes: unit norms, no bias (exact, no optima)"
+        more = [Table(title, ["prototype", "loss"], rows)] if rows else []
+        return [self.summary(), *more]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the phases over (importance ratio, S) into the axes, which are returned."""
+        return import_module("theory.plotting").plot_importance(self, ax)
 
 
 def importance_map(
@@ -506,8 +590,3 @@ def phase_name(W: Float, b: Float) -> str:
         return found.kind
     mine = next(len(block.features) for block in found.blocks if extra in block.features)
     return f"{found.kind}, extra {'dedicated' if mine == 1 else 'in the pair'}"
-
-
-def summary(found: ImportanceMap) -> list[dict[str, Any]]:
-    """Share of the cells, and the S and ratios at which each phase is seen, the largest first."""
-    return seen_at("phase", found.phase, found.index, found.ratio, found.S)

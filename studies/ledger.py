@@ -24,13 +24,14 @@ from packing.catalogue import entry
 from packing.errors import BadInput
 from packing.search import search
 from packing.types import Float
-from studies.ledger_parts import (
+from studies.claims import (
     ALPHA,
     Book,
     Case,
     Finding,
     Part,
     Stated,
+    Statement,
     kept,
     kind,
     least,
@@ -41,15 +42,14 @@ from studies.ledger_parts import (
 )
 from studies.staircase import CLAIMS as STAIRCASE
 from studies.surplus import CLAIMS as SURPLUS
-from studies.surplus import RECIPE_CLAIMS as RECIPES
 from theory.losses.expected import loss
 from theory.mixtures import envelope, many_features, mixture_ladder, ratio_at
 from validate import predict
 from validate.experiments import Setting
 from validate.measure import dynamics, represented
-from validate.quantities import Model, Sample, change
+from validate.predict import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
-from validate.suites import Statement, Suite
+from validate.suites import Suite
 from validate.trajectory import exact_path, rotation
 
 SPREAD = 0.9
@@ -975,9 +975,8 @@ CLAIMS: dict[str, Claim] = {
     "many": many,
     **STAIRCASE,
     **SURPLUS,
-    **RECIPES,
 }
-"""The functions that judge, by the name that a suite gives."""
+"""The functions that judge or measure, by the name that a suite gives."""
 
 UNIFORM = ", uniform"
 
@@ -1032,18 +1031,19 @@ def state(
     BadInput
         If a statement names nothing known, or a cell that it needs is missing.
     """
-    check(suite.statements)
+    statements = suite.extra["statement"]
+    check(statements)
     book, found = Book(suite, models), {}
-    for i, one in enumerate(suite.statements):
+    for i, one in enumerate(statements):
         if progress is not None:
-            progress("ledger", i / len(suite.statements), f"{one.id}. {one.text[:50]}")
+            progress("ledger", i / len(statements), f"{one.id}. {one.text[:50]}")
         if one.by != SAME:
             law = "uniform" if one.by.endswith(UNIFORM) else "binary"
             judged = CLAIMS[one.by.removesuffix(UNIFORM)](book, law)
             found[one.by] = stated(one.id, one.text, judged)
     return tuple(
         stated(one.id, one.text, same(found)) if one.by == SAME else found[one.by]
-        for one in suite.statements
+        for one in statements
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,55 +36,28 @@ if TYPE_CHECKING:
     from packing.types import Telling
     from validate.checks import Defeat
     from validate.experiments import Setting
+    from validate.extensions import Extension
     from validate.runner import Report
     from validate.store import Model
     from validate.suites import Suite
 
-STATED = ("id", "text", "verdict", "predicted", "trained", "note")
-"""What is said of a statement of the ledger; its picture is on the page alone."""
-
 
 def list_values(suites: Sequence[Suite]) -> dict[str, Any]:
     """What each suite checks, how long it takes and what it needs."""
-    return {
-        "suites": [
-            {
-                "name": suite.name,
-                "title": suite.title,
-                "about": " ".join(suite.about.split()),
-                "minutes": suite.minutes,
-                "needs": suite.needs,
-                "models": suite.size,
-                "checks": [rule.name for rule in suite.rules],
-                "statements": [statement.id for statement in suite.statements],
-                "hash": suite.hash,
-            }
-            for suite in suites
-        ]
-    }
+    return {"suites": [suite.to_dict() for suite in suites]}
 
 
-def list_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
+def list_tables(suites: Sequence[Suite]) -> Iterator[RenderableType]:
     """The list for people: one paragraph for each suite."""
-    for suite in values["suites"]:
-        parts = [(suite["models"], "model"), (len(suite["checks"]), "check")]
-        parts += [(len(suite["statements"]), "statement")] if suite["statements"] else []
-        yield facts(
-            [
-                (suite["name"], suite["title"]),
-                ("  checks", suite["about"]),
-                ("  size", ", ".join(_count(*part) for part in parts)),
-                ("  takes", f"{_count(suite['minutes'], 'minute')} on two cores"),
-                ("  needs", suite["needs"]),
-            ]
-        )
+    for suite in suites:
+        first, *more = suite._facts()
+        yield facts([first, *((f"  {name}", said) for name, said in more)])
 
 
 def report_values(report: Report) -> dict[str, Any]:
     """A report as JSON values, without the models themselves."""
-    from studies.maps import summary
-
     suite, judged = report.suite, report.judgement
+    found = {f"{one.table}s": one.values(judged.extra[one.table]) for one in suite.extensions}
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -91,13 +65,11 @@ def report_values(report: Report) -> dict[str, Any]:
         "changed": report.changed,
         "verdict": report.verdict,
         "advice": report.advice,
-        "checks": [asdict(check) for check in report.checks],
+        "checks": [check.to_dict() for check in report.checks],
         "broken": list(judged.broken),
         "defeats": [defeat_values(defeat) for defeat in report.defeats],
-        "statements": [
-            {name: getattr(one, name, None) for name in STATED} for one in report.statements
-        ],
-        "maps": [summary(found) for found in judged.maps],
+        "statements": found.get("statements", []),
+        "maps": found.get("maps", []),
         "models": len(report.models),
         "diverged": sum(trained.status == "diverged" for trained, _ in report.models),
         "compared": judged.compared,
@@ -127,7 +99,9 @@ def defeat_values(defeat: Defeat) -> dict[str, Any]:
     }
 
 
-def report_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
+def report_tables(
+    values: dict[str, Any], extensions: Sequence[Extension] = ()
+) -> Iterator[RenderableType]:
     """A report for people: the verdict, every check, the controls, the defeats."""
     controls = [(check, one) for check in values["checks"] for one in check["controls"]]
     powerful = [one for _, one in controls if one["power"]]
@@ -165,15 +139,8 @@ def report_tables(values: dict[str, Any]) -> Iterator[RenderableType]:
         columns = ["check", "predicted", "measured", "interval", "tolerance", "verdict"]
         title = "Checks (all intervals hold together with 99%)"
         yield grid(title, columns, rows, words=["check", "interval", "verdict"])
-    if values["maps"]:
-        from studies.maps_page import rows as compared
-
-        names = [one["map"] for one in values["maps"]]
-        lines = [list(line) for line in compared(values["maps"])]
-        yield grid("Maps", ["", *names], lines, words=[""])
-    if values["statements"]:
-        rows = [[one["id"], one["verdict"], one["text"]] for one in values["statements"]]
-        yield grid("Ledger", ["", "verdict", "statement"], rows, words=["", "verdict", "statement"])
+    for one in extensions:
+        yield from one.shown(values[f"{one.table}s"])
     if values["defeats"]:
         rows = [
             [
@@ -197,10 +164,6 @@ def _interval(ends: Sequence[float | None]) -> str:
             "inf" if high is None else number(high, 6),
         ]
     )
-
-
-def _count(value: float, what: str) -> str:
-    return f"{number(value)} {what}" + ("" if value == 1 else "s")
 
 
 def _text(value: Any) -> str:
@@ -359,8 +322,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
         packing validate quick
         packing validate polytopes --device cpu --out polytopes
         packing validate polytopes --out polytopes --resume
-        packing validate chapter --engine-backend loky --jobs 16
-        packing validate chapter --engine-backend dask:tcp://10.0.0.1:8786
+        packing validate critical --engine-backend loky --jobs 16
+        packing validate critical --engine-backend dask:tcp://10.0.0.1:8786
         packing validate my-suite.toml --json
         """,
 )
@@ -415,11 +378,14 @@ def validate_command(
     listed: bool,
     as_json: bool,
 ) -> int:
-    from validate.suites import load, names
+    from validate import suites as installed
 
+    suites = click.get_current_context().obj or installed
+    load, names = suites.load, suites.names
     if listed:
         chosen = names() if suite is None else (suite,)
-        emit(list_values([load(name) for name in chosen]), as_json, list_tables)
+        asked = [load(name) for name in chosen]
+        emit(list_values(asked), as_json, lambda _: list_tables(asked))
         return OK
     if suite is None:
         raise BadInput(f"no suite was named: give one of {', '.join(names())}, or a TOML file")
@@ -444,7 +410,11 @@ def validate_command(
     with writing(folder):
         page = write(report, folder)
     places = {"report": str(page), "store": str(folder / report.store)}
-    emit({**report_values(report), **places}, as_json, report_tables)
+    emit(
+        {**report_values(report), **places},
+        as_json,
+        partial(report_tables, extensions=asked.extensions),
+    )
     note(f"report written to {page}")
     return EXITS[report.verdict]
 

@@ -1,6 +1,6 @@
 """The page of a report: what was checked, what came of it, with pictures, in one HTML file.
 
-From top to bottom: the verdict, checks, negative controls, defeats, the ledger, what was trained,
+From top to bottom: the verdict, checks, negative controls, defeats, extensions, what was trained,
 pictures, what was not shown, provenance. Pictures lie inside the page, which needs nothing else.
 """
 
@@ -19,13 +19,12 @@ from packing.cli.app import plain
 from packing.cli.output import render
 from packing.errors import BadInput
 from packing.files import replacing
-from studies.maps_page import cells_csv, pictures, section, stem
 from validate import predict
 from validate.checks import MEANING, POWER, broken, count
-from validate.markup import STYLE, Raw, embedded, picture, table
-from validate.quantities import Sample
+from validate.markup import STYLE, Raw, picture, table
+from validate.predict import Sample
 from validate.store import COLUMNS, row_of
-from validate.suites import ALONG, QUANTITIES
+from validate.suites import ALONG
 
 if TYPE_CHECKING:
     from validate.checks import Check
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 
 
 def page(
-    report: Report, gaps: Sequence[str], drawn: Mapping[str, dict[str, bytes]] | None = None
+    report: Report, gaps: Sequence[str], files: Mapping[str, str | bytes] | None = None
 ) -> str:
-    """The report as one HTML page, pictures inside; those of the maps come as bytes."""
+    """The report as one HTML page, pictures inside; files are those of its extensions."""
     suite = report.suite
     title = escape(f"{suite.title}")
     parts = [
@@ -46,8 +45,11 @@ def page(
         *_verdict(report),
         *_checks(report),
         *_defeats(report),
-        *_statements(report),
-        *section(report, drawn or {}),
+        *(
+            part
+            for one in suite.extensions
+            for part in one.section(suite, report.judgement.extra[one.table], files or {})
+        ),
         *_cells(report),
         *_pictures(report),
         "<h2>What was not shown</h2><ul>",
@@ -105,7 +107,8 @@ def _checks(report: Report) -> Iterator[str]:
     reasons = dict.fromkeys((c.quantity, c.reason) for c in report.checks)
     yield "<h3>Why these tolerances</h3>"
     yield table(
-        ("quantity", "what it is", "reason"), [(q, QUANTITIES[q], why) for q, why in reasons]
+        ("quantity", "what it is", "reason"),
+        [(q, report.suite.words[q], why) for q, why in reasons],
     )
     yield "<h3>Negative controls</h3>"
     yield (
@@ -139,40 +142,14 @@ def _defeats(report: Report) -> Iterator[str]:
     )
 
 
-def _statements(report: Report) -> Iterator[str]:
-    """The ledger: each statement with what theory predicts, what training shows, a verdict."""
-    if not report.statements:
-        return
-    yield "<h2>Statements</h2>"
-    for one in report.statements:
-        verdict = str(getattr(one, "verdict", ""))
-        kind = escape(verdict.split()[0] if verdict else "")
-        yield f"<h3>{escape(str(one.id))}. {escape(str(one.text))}</h3>"
-        if verdict:
-            yield f'<p class="{kind}"><b>{escape(verdict)}</b></p>'
-        for key in ("predicted", "trained", "note"):
-            said = getattr(one, key, None)
-            if said:
-                yield f"<p><b>{key}</b>: {escape(str(said))}</p>"
-        image = getattr(one, "picture", None)
-        if image:
-            yield embedded(image, str(one.id))
-
-
 def _cells(report: Report) -> Iterator[str]:
     if not report.suite.cells:
         return
     yield "<h2>What was trained</h2>"
     rows: list[tuple[Any, ...]] = []
     samples = _samples(report)
-    for plan in report.suite.maps:
-        mine = [cell for cell in report.suite.cells if cell.map == plan.name]
-        size = f"{len(plan.ratio)} × {len(plan.S)} cells of {plan.runs}"
-        r, S = (f"{axis[0]:g} to {axis[-1]:g}" for axis in (plan.ratio, plan.S))
-        said = f"n = {plan.n}, d = {plan.d}, S = {S}, importance {r}, {plan.law}"
-        rows.append((plan.name, said, size, mine[0].recipe.steps, "", "", "a map", ""))
     for cell in report.suite.cells:
-        if cell.map:
+        if cell.owner:
             continue
         sample = samples[cell.name]
         names = Counter(measured.name for _, measured in sample.best)
@@ -200,7 +177,7 @@ def _pictures(report: Report) -> Iterator[str]:
     samples = _samples(report)
     found: list[tuple[str, Sample, Truth]] = []
     for cell in report.suite.cells:
-        if cell.setting.independent and not cell.map:
+        if cell.setting.independent and not cell.owner:
             found.append((cell.name, samples[cell.name], predict.truth(cell.setting)))
     solo = [x for x in found if not report.suite.cell(x[0]).sweep]
     if not found:
@@ -230,7 +207,7 @@ def _provenance(report: Report) -> Iterator[str]:
         [
             ("suite", f"{report.suite.name}, hash {report.suite.hash}"),
             *([("note", "the suite's file has changed since its first session")] * report.changed),
-            ("command", f"packing validate {report.suite.name}"),
+            ("command", report.suite.command),
             ("device", report.device),
             ("seconds of training", round(report.seconds, 1)),
             ("store", report.store),
@@ -283,7 +260,7 @@ def _said(value: Any) -> str:
 #               and what was not shown
 # checks.csv    a row for each check;  runs.csv    a row for each trained model
 # report.json   what `packing validate --json` prints, the controls and the gaps
-# maps.csv      a row for each cell of each map, and the pictures of each; where a suite has maps
+# and the files of the extensions that the suite uses
 #
 # All are prepared first and then put in place, so a folder holds a whole report or none of it.
 
@@ -328,29 +305,28 @@ def write(report: Report, folder: str | os.PathLike[str]) -> Path:
         If the folder cannot be made or written to.
     """
     where = Path(folder)
-    maps = report.judgement.maps
-    drawn = {found.plan.name: pictures(found) for found in maps}
-    texts = {
-        "report.html": page(report, gaps(report), drawn),
+    extra = report.judgement.extra
+    more = {
+        name: content
+        for one in report.suite.extensions
+        for name, content in one.files(report.suite, extra[one.table]).items()
+    }
+    files: dict[str, str | bytes] = {
+        "report.html": page(report, gaps(report), more),
         "report.json": as_json(report),
         "runs.csv": runs_csv(report),
         "checks.csv": checks_csv(report),
-    }
-    if maps:
-        texts["maps.csv"] = cells_csv(maps)
-    images = {
-        stem(report, found, what): image
-        for found in maps
-        for what, image in drawn[found.plan.name].items()
+        **more,
     }
     try:
         where.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:  # leaves in reverse: the page comes into place last
-            temporary = {n: stack.enter_context(replacing(where / n)) for n in (*texts, *images)}
-            for name, text in texts.items():
-                temporary[name].write_text(text, encoding="utf-8")
-            for name, image in images.items():
-                temporary[name].write_bytes(image)
+            temporary = {name: stack.enter_context(replacing(where / name)) for name in files}
+            for name, content in files.items():
+                if isinstance(content, bytes):
+                    temporary[name].write_bytes(content)
+                else:
+                    temporary[name].write_text(content, encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"the report in {where} cannot be written: {reason}") from None

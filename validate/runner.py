@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packing.errors import BadInput
 from packing.types import Telling
@@ -182,8 +182,6 @@ class Report:
         Every model of the suite, in its order.
     judgement : Judgement
         Checks, controls and defeats.
-    statements : tuple
-        The ledger, where the suite has one.
     sessions : tuple of Session
         Every session in which this suite was trained: versions, devices, times.
     store : str
@@ -193,7 +191,6 @@ class Report:
     suite: Suite
     models: tuple[Model, ...]
     judgement: Judgement
-    statements: tuple[Any, ...]
     sessions: tuple[Session, ...]
     store: str
 
@@ -214,7 +211,7 @@ class Report:
     def advice(self) -> str:
         """The verdict as a sentence."""
         if self.verdict == "agree" and not self.checks:
-            return "it makes no checks; its statements, each with a verdict, are the result"
+            return "it makes no checks; what it measures is the result"
         return VERDICTS[self.verdict]
 
     @property
@@ -298,7 +295,6 @@ def run_suite(
             carrier.close()  # nothing is left for the workers
         models = tuple(store.load([run.key for run in suite.runs]))
         judgement = judge(suite, models, progress)
-        statements = _stated(suite, models, progress)
         store.conclude(
             session,
             [asdict(check) for check in judgement.checks],
@@ -309,7 +305,6 @@ def run_suite(
             suite=suite,
             models=models,
             judgement=judgement,
-            statements=statements,
             sessions=store.sessions(suite.name),
             store=STORE,
         )
@@ -361,15 +356,6 @@ def _asked(store: Store, keys: Iterable[str]) -> set[str]:
             return reading.finished(keys)
     except BadInput:  # whoever writes will meet it too, and say so
         return set()
-
-
-def _stated(suite: Suite, models: Sequence[Model], progress: Telling | None) -> tuple[Any, ...]:
-    """The ledger of a suite that has one."""
-    if not suite.statements:
-        return ()
-    from studies.ledger import state
-
-    return tuple(state(suite, models, progress))
 
 
 def _opened(folder: Path, suite: Suite, resume: bool) -> Store:

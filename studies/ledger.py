@@ -1,12 +1,10 @@
-"""The statement about training: from random to spread to rotated to settled.
+"""The ledger: popular statements about toy models, what theory and training say, and a verdict.
 
-i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
-   settled: cosines and directions stay as they end (`validate.measure`)
-   rotated: the angle of the orthogonal map from the spread directions to the last ones
-
-The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
-the vectors as a whole (proved), and a rotation is the work of Adam, which scales each weight by its
-own size, and of noise. What theory predicts is Adam on the exact loss from the same first weights.
+Each statement of a suite names, under ``by``, a function of `CLAIMS`; with ``, uniform`` after the
+name it is asked for uniform values. The function compares numbers of theory, computed when asked,
+with intervals of trained models, by the rules of `claims` and the tolerances here; or, where theory
+has no say, measures. `SAME` asks whether uniform values change a verdict. All predictions are
+numerical unless a text says proved. The functions of the suite ``chapter`` are in this file.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ import numpy as np
 from packing import bounds
 from packing.catalogue import entry
 from packing.errors import BadInput
+from packing.plotting import GREY, PALETTE, new_figure
 from packing.search import search
 from packing.types import Float
 from studies.claims import (
@@ -46,11 +45,23 @@ from theory.losses.expected import loss
 from theory.mixtures import envelope, many_features, mixture_ladder, ratio_at
 from validate import predict
 from validate.experiments import Setting
-from validate.measure import dynamics, represented
+from validate.measure import dynamics, represented, simulate
+from validate.plotting import BLUE, GREEN, ORANGE, draw_planes, png
 from validate.predict import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
 from validate.suites import Suite
 from validate.trajectory import exact_path, rotation
+
+# --- training goes from random to spread to rotated to settled ---
+#
+# i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
+#    settled: cosines and directions stay as they end (`validate.measure`)
+#    rotated: the angle of the orthogonal map from the spread directions to the last ones
+#
+# The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
+# the vectors as a whole (proved), and a rotation is the work of Adam, which scales each weight by
+# its own size, and of noise. What theory predicts is Adam on the exact loss from the same weights.
+
 
 SPREAD = 0.9
 """Variance of the directions, at most 1, from which they count as spread."""
@@ -123,9 +134,6 @@ def _look(steps: list[int], W: Float) -> tuple[float, float, float]:
 
 
 def _picture(steps: list[int], W: Float, shown: int = 8) -> bytes:
-    from packing.plotting import PALETTE, new_figure
-    from validate.plotting import png
-
     figure = new_figure(9.0, 4.8)
     panels = figure.subplots(2, shown // 2)
     for axes, path in zip(panels.flat, W, strict=False):
@@ -144,16 +152,14 @@ def _picture(steps: list[int], W: Float, shown: int = 8) -> bytes:
     return png(figure)
 
 
-# Statements about phases: when features are lost, how suddenly, and whether more of them pay.
+# --- phases: when features are lost, how suddenly, and whether more of them pay ---
 #
 # e  the S at which five features in two dimensions become fewer      f  whether they go at once
 # h  features added in two dimensions at a fixed S
 #
 # S* and the counts come from `theory.ladder`; trained models say at which S of a grid the best of a
-# group stops representing all (`quantities.change`). A change at which a norm jumps leaves
-# models in
-# both phases on both sides of it, and the smallest norm of the best ones does not go to zero
-# before.
+# group stops representing all (`predict.change`). A change at which a norm jumps leaves models in
+# both phases on both sides of it, and the smallest norm of the best ones does not go to zero before.
 
 
 GRID = 0.045
@@ -327,9 +333,6 @@ def _staircase(
     counts: list[tuple[float, int, Estimate]],
     star: float,
 ) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
     figure = new_figure(6.4, 3.2)
     axes = figure.add_subplot()
     for low, high, n in spans:
@@ -351,9 +354,6 @@ def _staircase(
 
 
 def _norms(book: Book, law: str, star: float) -> bytes:
-    from packing.plotting import GREY, new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
     figure = new_figure(6.4, 3.2)
     axes = figure.add_subplot()
     for S, sample in book.along(5, 2, law):
@@ -378,9 +378,6 @@ def _norms(book: Book, law: str, star: float) -> bytes:
 
 
 def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
     figure = new_figure(5.2, 3.0)
     axes = figure.add_subplot()
     axes.bar(
@@ -406,7 +403,7 @@ def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
     return png(figure)
 
 
-# Statements about size: how interference grows with S and the cosine, and how many features fit.
+# --- size: how interference grows with S and the cosine, and how many features fit ---
 #
 # g  interference as a power of S, and of the cosine       j  features per dimension at small S
 #
@@ -514,8 +511,6 @@ def _fixed_cosine(name: str, sign: float, law: str) -> Case:
 
 def _fixed(name: str, W: Sequence[Float], settings: Sequence[Setting], log: float) -> Case:
     """Unit vectors without biases reproduce each feature alone: their loss is interference."""
-    from validate.measure import simulate
-
     zero = np.zeros(settings[0].n)
     exact = [
         loss(w, zero, features=s.features).interference for w, s in zip(W, settings, strict=True)
@@ -610,9 +605,6 @@ def _loss_of_cosine(model: Model) -> float:
 
 
 def _lines(law: str) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, GREEN, ORANGE, png
-
     figure = new_figure(5.6, 3.4)
     axes = figure.add_subplot()
     S = np.geomspace(0.003, 0.1, 12)
@@ -649,9 +641,6 @@ def _lines(law: str) -> bytes:
 
 
 def _ratios(law: str) -> bytes:
-    from packing.plotting import GREY, new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
     figure = new_figure(5.6, 3.2)
     axes = figure.add_subplot()
     S = np.geomspace(1e-4, 0.1, 13)
@@ -673,13 +662,12 @@ def _ratios(law: str) -> bytes:
     return png(figure)
 
 
-# Statements about shapes: the pentagon, other regular figures, and the largest smallest angle.
+# --- shapes: the pentagon, other regular figures, and the largest smallest angle ---
 #
 # a  the angles of five features in two dimensions      b  their largest cosine
 # c  square, hexagon, tetrahedron, octahedron           d  regular polytopes, and the minimum angle
 #
-# An arrangement is compared with a regular one by its angles, sorted: `off` is the largest
-# difference
+# An arrangement is compared with a regular one by its angles, sorted: `off` is the largest difference
 # in degrees. So norms may differ, which is generous to the statements. What theory says comes from
 # `theory.optimum` at each S, and the S where a shape ends is bisected between two such optima.
 
@@ -944,20 +932,10 @@ def _said(found: Estimate) -> str:
 
 
 def _plane(cells: list[tuple[str, Sample, predict.Truth]]) -> bytes:
-    from validate.plotting import draw_planes, png
-
     return png(draw_planes(cells))
 
 
-# The ledger: popular statements about toy models, what theory and training say, and a verdict.
-#
-# Each statement of a suite names, under ``by``, a function of `CLAIMS`; with ``, uniform`` after
-# the
-# name it is asked for uniform values. The function compares numbers of theory, computed when asked,
-# with intervals of trained models, by rules that are fixed in `ledger_parts` and in the
-# tolerances of
-# `ledger_shapes`, `ledger_phases`, `ledger_scaling` and `ledger_path`. `SAME` asks whether uniform
-# values change a verdict. All predictions are numerical unless a text says proved.
+# --- the ledger ---
 
 
 Claim = Callable[[Book, str], Finding]

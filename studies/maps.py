@@ -455,7 +455,7 @@ class Predicted:
     loss, rounding : (R, M) arrays
         Least loss, and how far it may be from that of its own minimum.
     phase : (R, M) array of str
-        `maps_phases.phase_of`.
+        `phase_of`.
     name : (R, M) array of str
         What `theory.diagrams.phase_name` calls it; for prototypes their own names.
     faint : (R, M) array of bool
@@ -610,7 +610,7 @@ class Found:
     loss : (R, M, K) array
         Exact losses; infinite where there is none.
     phase : (R, M, K) array of str
-        `maps_phases.phase_of` of every model.
+        `phase_of` of every model.
     """
 
     plan: Map

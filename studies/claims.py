@@ -199,7 +199,7 @@ def _said(first: str, cases: Sequence[tuple[str, str]]) -> str:
     return " ".join(x for x in (first, f"{listed}." if listed else "") if x)
 
 
-# --- cases from numbers -------------------------------------------------------------------------
+# --- cases from numbers ---
 
 
 def near(
@@ -242,7 +242,7 @@ def shown(found: Estimate) -> str:
     return f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}]"
 
 
-# --- where the numbers come from ----------------------------------------------------------------
+# --- where the numbers come from ---
 
 
 class Book:

@@ -14,8 +14,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from packing import bounds
 from packing.catalogue import entry
@@ -159,7 +162,8 @@ def _picture(steps: list[int], W: Float, shown: int = 8) -> bytes:
 #
 # S* and the counts come from `theory.ladder`; trained models say at which S of a grid the best of a
 # group stops representing all (`predict.change`). A change at which a norm jumps leaves models in
-# both phases on both sides of it, and the smallest norm of the best ones does not go to zero before.
+# both phases on both sides of it, and the smallest norm of the best ones does not go to zero
+# before.
 
 
 GRID = 0.045
@@ -316,7 +320,7 @@ def _there(book: Book, n: int, law: str) -> bool:
     return any(c.setting == wanted and not c.recipe.snapshots for c in book.suite.cells)
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _smallest(W: Float) -> float:
@@ -328,13 +332,28 @@ def _loss(model: Model) -> float:
     return float("nan") if found is None else found
 
 
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8}
+
+
+def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one pair of axes, open above and to the right."""
+    figure = new_figure(width, height)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _log(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+
+
 def _staircase(
     spans: tuple[tuple[float, float, int], ...],
     counts: list[tuple[float, int, Estimate]],
     star: float,
 ) -> bytes:
-    figure = new_figure(6.4, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(6.4, 3.2)
     for low, high, n in spans:
         axes.plot([low, high], [n, n], color=BLUE, lw=2.5)
     axes.axvline(star, color=BLUE, lw=0.8, ls=":")
@@ -348,14 +367,12 @@ def _staircase(
     axes.set_ylim(0.0, 5.6)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("features represented")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
 def _norms(book: Book, law: str, star: float) -> bytes:
-    figure = new_figure(6.4, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(6.4, 3.2)
     for S, sample in book.along(5, 2, law):
         every = [_smallest(t.W) for t, _ in sample.models]
         axes.plot(np.full(len(every), S), every, ".", color=GREY, ms=3)
@@ -372,14 +389,12 @@ def _norms(book: Book, law: str, star: float) -> bytes:
         axes.plot([], [], mark, color=ink, label=label, mfc="none")
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("smallest norm of five")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, **LEGEND)
     return png(figure)
 
 
 def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
-    figure = new_figure(5.2, 3.0)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.2, 3.0)
     axes.bar(
         [n for n, _, _ in rows], [x for _, x, _ in rows], color=BLUE, alpha=0.3, label="predicted"
     )
@@ -398,8 +413,7 @@ def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
     axes.set_xticks([n for n, _, _ in rows])
     axes.set_xlabel("feature added in two dimensions")
     axes.set_ylabel("saving / loss when ignored")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
@@ -532,7 +546,7 @@ def _pentagon() -> Float:
     return np.array([np.cos(turn), np.sin(turn)])
 
 
-# --- j --------------------------------------------------------------------------------------------
+# --- j ---
 
 
 def many(book: Book, law: str) -> Finding:
@@ -543,7 +557,7 @@ def many(book: Book, law: str) -> Finding:
     n, d, S = PLACE
     setting = Setting(n=n, d=d, S=S, law=law)
     v = float(setting.features.variance[0]) * n
-    found = book.median(book.at(n, d, S, law), lambda model: _loss_of_cosine(model) / v)
+    found = book.median(book.at(n, d, S, law), lambda model: _loss(model) / v)
     right = predict.truth(setting).loss / v
     gauss = many_features(n / d, S, law).loss / float(setting.features.variance[0])
     # Trained models speak at n/d = 6 alone; they must not do better than the limit by a tenth,
@@ -599,14 +613,8 @@ def _blocks(law: str) -> float:
     return low
 
 
-def _loss_of_cosine(model: Model) -> float:
-    found = model[1].loss
-    return math.nan if found is None else found
-
-
 def _lines(law: str) -> bytes:
-    figure = new_figure(5.6, 3.4)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.6, 3.4)
     S = np.geomspace(0.003, 0.1, 12)
     fixed = {
         "antipodal pair, b = 0": np.array([[1.0, -1.0]]),
@@ -631,18 +639,15 @@ def _lines(law: str) -> bytes:
         label="pentagon, optimal weights",
     )
     axes.plot(S, 3.0 * S**2, ":", color="black", lw=0.8, label="slope 2")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("interference")
-    figure.legend(loc="outside right center", frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", **LEGEND)
     return png(figure)
 
 
 def _ratios(law: str) -> bytes:
-    figure = new_figure(5.6, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.6, 3.2)
     S = np.geomspace(1e-4, 0.1, 13)
     for part, ink in zip(SHARES, (ORANGE, BLUE), strict=True):
         axes.plot(
@@ -653,12 +658,10 @@ def _ratios(law: str) -> bytes:
         )
     axes.axhline(HUNDREDS, color=GREY, lw=0.8, ls=":")
     axes.axvline(SMALL[0], color=GREY, lw=0.8, ls=":")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("features per dimension")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
@@ -667,9 +670,10 @@ def _ratios(law: str) -> bytes:
 # a  the angles of five features in two dimensions      b  their largest cosine
 # c  square, hexagon, tetrahedron, octahedron           d  regular polytopes, and the minimum angle
 #
-# An arrangement is compared with a regular one by its angles, sorted: `off` is the largest difference
-# in degrees. So norms may differ, which is generous to the statements. What theory says comes from
-# `theory.optimum` at each S, and the S where a shape ends is bisected between two such optima.
+# An arrangement is compared with a regular one by its angles, sorted: `off` is the largest
+# difference in degrees. So norms may differ, which is generous to the statements. What theory says
+# comes from `theory.optimum` at each S, and the S where a shape ends is bisected between two such
+# optima.
 
 
 NEAR = 3.0
@@ -722,7 +726,7 @@ def predicted_off(setting: Setting, shape: str) -> float:
     return off(right.W, np.linalg.norm(right.W, axis=0) > 1e-6, shape)
 
 
-# --- a, b -----------------------------------------------------------------------------------------
+# --- a, b ---
 
 
 def pentagon(book: Book, law: str) -> Finding:
@@ -794,7 +798,7 @@ def _shift(book: Book, law: str, best: float) -> Estimate:
     return Estimate(found.value - best, found.low - best, found.high - best)
 
 
-# --- c --------------------------------------------------------------------------------------------
+# --- c ---
 
 
 def regular(book: Book, law: str) -> Finding:
@@ -860,7 +864,7 @@ def _bisect(setting: Setting, low: float, high: float, shape: str) -> float:
     return low if at_low else high
 
 
-# --- d --------------------------------------------------------------------------------------------
+# --- d ---
 
 
 def widest(book: Book, law: str) -> Finding:
@@ -909,7 +913,7 @@ def _polytope(n: int, d: int, expected: int, found: Estimate) -> Case:
     return Case(name, able, trained, f"{expected}{said}", case.measured)
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _live(model: Model) -> tuple[Float, np.ndarray]:

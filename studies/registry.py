@@ -28,7 +28,7 @@ SAID = ("id", "text", "predicted", "trained", "note")
 
 FOLDER = Path(__file__).parent / "suites"
 
-MEANING["prototypes"] = "prototypes passed off as optima"
+MEANING["prototypes"] = "prototypes passed off as optima"  # a control that maps alone have
 
 
 class Maps(Extension):

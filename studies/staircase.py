@@ -27,7 +27,7 @@ from scipy.sparse.csgraph import connected_components
 
 from packing import cache
 from packing.errors import BadInput
-from packing.plotting import GREY, PALETTE, new_figure
+from packing.plotting import GREY, new_figure
 from packing.types import Float
 from studies.claims import Book, Case, Finding, Part
 from theory.mixtures import blocks, envelope
@@ -37,7 +37,7 @@ from theory.mixtures.mixture import best_among, fitting, losses
 from theory.plotting import ticks
 from validate.experiments import Setting
 from validate.measure import represented, simulate
-from validate.plotting import png
+from validate.plotting import BLUE, GREEN, ORANGE, png
 from validate.predict import OTHER_LAW, PAIRS, Model, one_S
 from validate.predict import blocks as parts_of
 from validate.sampling import generator
@@ -172,17 +172,15 @@ def rows_of(name: str, law: str) -> list[tuple[tuple[float, int], ...]]:
     return [((PAIRS[one], 1),) if one in PAIRS else known[one] for one in wanted]
 
 
-# Trained models on the staircase: how far above the mixture, on which levels, in which blocks.
+# --- trained models: how far above the mixture, on which levels, in which blocks ---
 #
 # A model has a gap, loss / loss of the mixture - 1; a share of represented features whose D_i lies
 # within NEAR of a level of the mixture; and a share whose cosines are those of one of its blocks.
-# The last is needed because D_i alone says little: in any tight frame of N equal norms D_i =
-# d/N, so
-# 60 directions in 30 dimensions that are tight show 1/2 without a single pair. Both shares are
+# The last is needed because D_i alone says little: in any tight frame of N equal norms D_i = d/N,
+# so 60 directions in 30 dimensions that are tight show 1/2 without a single pair. Both shares are
 # measured on random matrices too, the control. Clusters say which blocks there are, whether or not
-# the mixture has them, and by how much they overlap. Only "this model costs less than the
-# mixture" is
-# a fact, up to its error bound; all else is numerical.
+# the mixture has them, and by how much they overlap. Only "this model costs less than the mixture"
+# is a fact, up to its error bound; all else is numerical.
 
 
 NEAR = 0.02
@@ -413,12 +411,11 @@ def tight(d: int, N: int, rng: np.random.Generator) -> Float:
     return V
 
 
-# The picture of a staircase: predicted D_i and D*, trained D* and the D_i of every feature.
+# --- the picture: predicted D_i and D*, trained D* and the D_i of every feature ---
 #
 # Above, dimensions per feature against 1/S: a short line for each block of the best mixture at its
 # D_i, dots for the represented features of the trained models, spread sideways inside their S.
-# Below,
-# the gap of each model to the mixture's loss, beside that of the many-features solution.
+# Below, the gap of each model to the mixture's loss, beside that of the many-features solution.
 
 
 NAMED = {
@@ -437,8 +434,6 @@ NAMED = {
 
 BETWEEN = 2
 """Further S predicted between two trained ones."""
-
-BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 
 
 def draw(found: Sequence[Place], between: int = 0) -> Figure:
@@ -570,7 +565,7 @@ def _handles() -> list[Line2D]:
     ]
 
 
-# Statements about the staircase: does training of large models find what mixtures predict?
+# --- statements: does training of large models find what mixtures predict? ---
 #
 # at most    training stops at most GAP above the best mixture
 # undercut   no trained model costs less than the best mixture, by more than DEFICIT
@@ -581,8 +576,7 @@ def _handles() -> list[Line2D]:
 # Theory's side is the best mixture, an upper bound: where the exact loss of a trained model lies
 # below it (`theory.loss`, error bound included) theory itself says that the mixture is no optimum,
 # and long simulations on fresh samples must say so too. Losses are exact, so a case has no
-# interval:
-# it is decided if all models of an S agree. All rules are in `claims`.
+# interval: it is decided if all models of an S agree. All rules are in `claims`.
 
 
 GAP = 0.01
@@ -776,7 +770,7 @@ def in_blocks_claim(book: Book, law: str) -> Finding:
     )
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def decided(inside: Sequence[bool]) -> Verdict:

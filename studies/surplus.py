@@ -27,14 +27,14 @@ from matplotlib.ticker import FuncFormatter
 from packing.catalogue import candidates
 from packing.errors import BadInput
 from packing.optimise import descend
-from packing.plotting import GREY, PALETTE, new_figure
+from packing.plotting import GREY, new_figure
 from packing.types import Float
 from studies.claims import ALPHA, Book, Case, Finding, Measurement, Part, kept
 from theory.global_search import Problem, Shape
 from theory.mixtures import best_mixture, blocks
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from validate.experiments import Setting
-from validate.plotting import png
+from validate.plotting import BLUE, ORANGE, png
 from validate.predict import SEARCHED, Model, Sample, distance, truth
 from validate.statistics import Estimate, Verdict, median, share
 from validate.suites import Cell
@@ -176,7 +176,7 @@ def _loss(model: Model) -> float:
     return np.inf if value is None or not np.isfinite(value) else value
 
 
-# --- without training -----------------------------------------------------------------------------
+# --- without training ---
 
 
 def returns(setting: Setting, kick: float, seed: int = 0) -> tuple[float, float]:
@@ -218,14 +218,12 @@ def _descended(aim: Target, kick: float, seed: int) -> list[float]:
     return [float(value[0]) / aim.loss - 1.0, distance(problem.shape.split(end)[0][0], aim.W)]
 
 
-# --- the picture: where every run stopped, and the share that arrived.
+# --- the picture: where every run stopped, and the share that arrived ---
 #
 # A row for each cell. Left, the gap of each model to the best known loss: dots of runs that reached
 # the named arrangement, open rings of those that did not. Right, the share that reached it with its
 # interval.
 
-
-BLUE, ORANGE = PALETTE[0], PALETTE[1]
 
 LINEAR = 1e-3
 """Gap below which the axis is linear, in percent."""

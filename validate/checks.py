@@ -52,10 +52,9 @@ class Defeat:
 
 def defeat_of(trained: Trained, measured: Measured) -> Defeat | None:
     """The defeat that a model is, if its exact loss lies below the predicted optimum."""
-    setting = trained.run.setting
-    if measured.loss is None or not setting.independent or not np.isfinite(measured.loss):
+    if measured.loss is None or not trained.run.setting.independent:
         return None
-    right = predict.truth(setting)
+    right = predict.truth(trained.run.setting)
     return below((trained, measured), right.loss, right.rounding)
 
 

@@ -34,6 +34,7 @@ from packing import cache
 from packing.arrangement import REPRESENTED
 from packing.errors import BadInput
 from packing.optimise import descend
+from packing.results import Evidence
 from packing.types import Float
 from theory.diagrams import phase_name
 from theory.features import Features, law_named
@@ -460,8 +461,8 @@ class Predicted:
         What `theory.diagrams.phase_name` calls it; for prototypes their own names.
     faint : (R, M) array of bool
         Where a feature is represented, but too weakly to be read off trained weights.
-    status : str
-        ``searched``, or ``exact`` for prototypes.
+    status : Evidence
+        Numerical where it was searched, proved for prototypes: exact expressions.
     """
 
     rows: Index
@@ -471,7 +472,7 @@ class Predicted:
     phase: Names
     name: Names
     faint: NDArray[np.bool_]
-    status: str
+    status: Evidence
 
     def near(self, reach: int) -> NDArray[np.bool_]:
         """Cells (R, M) with a cell of another phase within `reach` steps along both axes."""
@@ -529,7 +530,7 @@ def prototypes_of(plan: Map) -> Predicted:
         phase=names,
         name=names,
         faint=np.zeros(index.shape, dtype=bool),
-        status="exact",
+        status=Evidence.PROVED,
     )
 
 
@@ -565,7 +566,7 @@ def _predicted(held: dict[str, Any], rows: Index, columns: Index) -> Predicted:
         phase=np.array(held["phase"], dtype=str).reshape(size),
         name=np.array(held["name"], dtype=str).reshape(size),
         faint=np.array(held["faint"], dtype=bool).reshape(size),
-        status="searched",
+        status=Evidence.NUMERICAL,
     )
 
 

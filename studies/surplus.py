@@ -28,6 +28,7 @@ from packing.catalogue import candidates
 from packing.errors import BadInput
 from packing.optimise import descend
 from packing.plotting import GREY, new_figure
+from packing.results import Evidence
 from packing.types import Float
 from studies.claims import ALPHA, Book, Case, Finding, Measurement, Part, kept
 from theory.global_search import Problem, Shape
@@ -68,7 +69,7 @@ class Target:
     best : str
         Whose that is.
     status : str
-        How far it was searched: a status of `theory.optimum`, or ``mixture``.
+        Of `theory.optimum`; unsettled where a search is out of reach and mixtures are all there is.
     """
 
     setting: Setting
@@ -145,7 +146,7 @@ def _target(setting: Setting) -> Target:
         raise BadInput(f"the catalogue has no arrangement of {n} vectors in R^{d}: give another")
     loss, name, W, b = min(found, key=lambda one: one[0])
     mixture = best_mixture(n, d, S, law)
-    known, best, status = loss, name, "mixture"
+    known, best, status = loss, name, str(Evidence.UNSETTLED)
     if mixture.loss < known * (1.0 - ROUNDING):
         known, best = mixture.loss, mixture.name
     if n <= SEARCHED:

@@ -15,6 +15,7 @@ import pytest
 from trained import model_of
 
 from packing.errors import BadInput
+from packing.results import Evidence
 from studies import maps
 from studies.maps import (
     Found,
@@ -326,7 +327,9 @@ def test_cells_near_a_boundary():
     phase = np.full((5, 4), "a")
     phase[0, 0] = "b"
     plain = np.zeros((5, 4))
-    found = Predicted(np.arange(5), np.arange(4), plain, plain, phase, phase, plain > 1, "searched")
+    found = Predicted(
+        np.arange(5), np.arange(4), plain, plain, phase, phase, plain > 1, Evidence.NUMERICAL
+    )
     assert np.argwhere(found.near(1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert found.near(2).sum() == 9 and not found.near(2)[3].any()
 

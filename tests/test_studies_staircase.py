@@ -166,7 +166,7 @@ def test_the_mixture_is_the_loss_of_its_weights(S: float) -> None:
     assert loss(1.05 * W, b, features=setting.features).total > 1.001 * stair.loss
     assert loss(W, b + 0.05, features=setting.features).total > 1.001 * stair.loss
     truth = predict.mixture(setting)
-    assert truth.loss == stair.loss and math.isinf(truth.rounding) and truth.status == "mixture"
+    assert truth.loss == stair.loss and math.isinf(truth.rounding) and truth.status == "unsettled"
     assert truth.represented == int(live.sum())
 
 
@@ -363,5 +363,5 @@ def test_a_suite_too_large_to_search_is_run_against_the_mixture(tmp_path: Path) 
     assert not report.defeats and report.judgement.extra["statement"][0].verdict == "undecided"
     assert "makes no checks" in report.advice, "nothing agrees where nothing was checked"
     truth = predict.truth(report.models[0][0].run.setting)
-    assert truth.status == "mixture" and math.isinf(truth.rounding)
+    assert truth.status == "unsettled" and math.isinf(truth.rounding)
     assert truth.name.startswith("6 digon")

@@ -144,7 +144,7 @@ def test_large_ones_are_not_searched(monkeypatch):
 
     monkeypatch.setattr(surplus, "truth", never)
     aim = target(Setting(n=100, d=22, S=0.05, law="uniform"))
-    assert aim.wins and aim.name == "Higman-Sims code" and aim.status == "mixture"
+    assert aim.wins and aim.name == "Higman-Sims code" and aim.status == "unsettled"
     C = aim.W.T @ aim.W / np.sum(aim.W[:, 0] ** 2)
     # srg(100, 22, 0, 6): 22 and 77 others at cosines -4/11 and 1/11 (theory.md, 4)
     assert np.allclose(np.sort(np.unique(C.round(9))), [-4 / 11, 1 / 11, 1.0])

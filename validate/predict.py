@@ -27,6 +27,7 @@ from packing import cache
 from packing.arrangement import Arrangement
 from packing.catalogue import candidates, entry
 from packing.errors import BadInput
+from packing.results import Evidence
 from packing.types import Float
 from theory.features import Features
 from theory.ladders import Ladder, ladder
@@ -77,8 +78,10 @@ class Truth:
     d_star : float
     min_angle : float
         Between represented features, degrees; nan for fewer than two.
-    name, status : str
-        Status of the optimum (`theory.optimum`), or ``named`` for a named arrangement.
+    name : str
+    status : Evidence
+        How the optimum is known (`theory.optimum`): numerical for a named arrangement, unsettled
+        for a mixture, which is an upper bound on the optimum.
     """
 
     setting: Setting
@@ -174,7 +177,7 @@ def mixture(setting: Setting) -> Truth:
         W, b = mixed(setting, best.name)
     except BadInput:
         W, b = np.zeros((setting.d, setting.n)), setting.features.mean.copy()
-    found = _truth(setting, W, b, best.loss, float("inf"), best.name, "mixture")
+    found = _truth(setting, W, b, best.loss, float("inf"), best.name, Evidence.UNSETTLED)
     D_star = setting.d / square if square > 0.0 else float("inf")
     return replace(found, represented=represented, d_star=D_star)
 
@@ -236,7 +239,7 @@ def arranged(setting: Setting, name: str) -> Truth:
     """
     W, b = built(setting, name)
     total = loss(W, b, features=setting.features, relu=setting.relu)
-    return _truth(setting, W, b, total.total, total.error_bound, name, "named")
+    return _truth(setting, W, b, total.total, total.error_bound, name, Evidence.NUMERICAL)
 
 
 def distance(A: Float, B: Float) -> float:

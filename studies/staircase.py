@@ -38,7 +38,7 @@ from theory.plotting import ticks
 from validate.experiments import Setting
 from validate.measure import represented, simulate
 from validate.plotting import BLUE, GREEN, ORANGE, png
-from validate.predict import OTHER_LAW, PAIRS, Model, one_S
+from validate.predict import OTHER_LAW, PAIRS, Model, keep_mixture, one_S
 from validate.predict import blocks as parts_of
 from validate.sampling import generator
 from validate.statistics import Verdict
@@ -134,7 +134,9 @@ def _computed(n: int, d: int, S: Sequence[float], law: str) -> Iterator[Stair]:
             total, each = block_norms(name, s, law)
             square += many * total
             levels += [(float(D), many * k) for D, k in each]
-        variance = float(Setting(n=n, d=d, S=s, law=law).features.variance[0])
+        setting = Setting(n=n, d=d, S=s, law=law)
+        keep_mixture(setting, best)
+        variance = float(setting.features.variance[0])
         loss, norm, _ = many_losses(count / d, [s], law)
         wide = count * loss + (n - count) * variance
         k = int(np.argmin(wide))

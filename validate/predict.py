@@ -32,7 +32,7 @@ from packing.types import Float
 from theory.features import Features
 from theory.ladders import Ladder, ladder
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture
+from theory.mixtures import Mixture, best_mixture
 from theory.mixtures import blocks as table
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from theory.mixtures.comparison import block_norms
@@ -164,8 +164,7 @@ def mixture(setting: Setting) -> Truth:
         If S or importance differ, or features are not independent.
     """
     S = one_S(setting)
-    question = {"verb": "predicted mixture", "setting": _plain(asdict(setting))}
-    best = _kept(question, lambda: best_mixture(setting.n, setting.d, S, setting.law))
+    best = _kept(_mixed(setting), lambda: best_mixture(setting.n, setting.d, S, setting.law))
     square, represented = float(best.dedicated), best.dedicated
     for name, many in best.parts:
         total, each = block_norms(name, S, setting.law)
@@ -178,6 +177,15 @@ def mixture(setting: Setting) -> Truth:
     found = _truth(setting, W, b, best.loss, float("inf"), best.name, Evidence.UNSETTLED)
     D_star = setting.d / square if square > 0.0 else float("inf")
     return replace(found, represented=represented, d_star=D_star)
+
+
+def keep_mixture(setting: Setting, found: Mixture) -> None:
+    """Keep the best mixture of a setting for `mixture`, where many were found together."""
+    cache.write(_mixed(setting), {"answer": cache.encode(found)})
+
+
+def _mixed(setting: Setting) -> dict[str, Any]:
+    return {"verb": "predicted mixture", "setting": _plain(asdict(setting))}
 
 
 def one_S(setting: Setting) -> float:
@@ -584,6 +592,7 @@ __all__ = [
     "built",
     "change",
     "distance",
+    "keep_mixture",
     "ladder_of",
     "misread",
     "mixed",

@@ -37,7 +37,7 @@ from theory.mixtures import blocks as table
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from theory.mixtures.comparison import block_norms
 from theory.optima import Optimum, optimum
-from validate.experiments import Setting
+from validate.experiments import Model, Setting
 from validate.statistics import Estimate, bracket, mean, median, share
 
 DENSE = 12

@@ -116,11 +116,13 @@ def validate_command(
     listed: bool,
     as_json: bool,
 ) -> int:
-    from validate.suites import SuiteList, load, names
+    from validate import suites as installed
 
+    suites = click.get_current_context().obj or installed
+    load, names = suites.load, suites.names
     if listed:
         chosen = names() if suite is None else (suite,)
-        show(SuiteList(tuple(load(name) for name in chosen)), as_json)
+        show(installed.SuiteList(tuple(load(name) for name in chosen)), as_json)
         return OK
     if suite is None:
         raise BadInput(f"no suite was named: give one of {', '.join(names())}, or a TOML file")

@@ -375,7 +375,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
     "--engine",
     default="auto",
     metavar="[auto|torch|numba|cuda]",
-    help="What does the arithmetic; auto takes what was measured to be faster.  [default: auto]",
+    help="What does the arithmetic; auto takes what was measured to be faster. cuda has run in a "
+    "simulator only, on no GPU: it is taken only when asked for.  [default: auto]",
 )
 @click.option(
     "--engine-backend",

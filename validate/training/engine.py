@@ -1,5 +1,12 @@
 """Engines: what does the arithmetic of training, and which one a run is given to.
 
+What training means is said once (`validate.train`): first weights, learning rates, when a run has
+diverged or reached a plateau, what is kept along the way. An `Engine` says how K models of one
+shape are advanced together, each on fresh samples of its own, by making `Lanes`, which make steps.
+All engines make the same step, so given the same samples they agree to rounding (`follow`); on
+samples of their own they agree in distribution (`validate.training.equivalence`). The PyTorch
+engine is the reference.
+
 Nothing heavy is imported before an engine is asked for by name.
 """
 
@@ -55,12 +62,39 @@ def usable(name: str, place: str) -> str:
     return asked.missing()
 
 
+# Which engine a run is given to: a rule fitted to measurements, not a guess and not a stopwatch.
+# A stopwatch at run time would give one run to different engines on a busy and on an idle machine,
+# and its samples with it. The rule depends on the run alone; `benchmarks/engines.py` measures both
+# engines over a grid and prints where it is wrong, and by how much.
+
+FEW = 48
+"""Up to so many features the compiled engine is faster whatever d is."""
+
+WIDE = 0.45
+"""Beyond, it is faster where d is at most this part of n."""
+
+
+def faster(run: Run) -> bool:
+    """Whether the compiled engine beats the reference on a run, as measured on two cores.
+
+    Notes
+    -----
+    Numerical: measured from (2, 1) to (1000, 50). A column costs the compiled engine 5 n d
+    multiply-adds, the reference 2 n^2 of them with the Gram matrix, in one large product instead of
+    many small ones. So d / n decides, and for few features the reference pays more for its calls
+    than for its products.
+    """
+    n, d = run.setting.n, run.setting.d
+    return n <= FEW or d <= WIDE * n
+
+
 def engine_for(name: str, run: Run, place: str) -> str:
     """Name of the engine that trains a run on "cpu" or "cuda".
 
-    ``auto`` takes the one that was measured to be faster for runs like this (`choice.faster`),
-    among those that can be used here. It depends on the run and on what is installed, not on
-    timing: the same run always gets the same engine.
+    ``auto`` takes the one that was measured to be faster for runs like this (`faster`), among those
+    that can be used here. It depends on the run and on what is installed, not on timing: the same
+    run always gets the same engine. On a GPU that is PyTorch: ``cuda`` has run in a simulator only,
+    and is there for whoever asks for it.
 
     Raises
     ------
@@ -72,20 +106,10 @@ def engine_for(name: str, run: Run, place: str) -> str:
         if reason:
             raise BadInput(reason)
         return name
-    other = "numba" if place == "cpu" else "cuda"
-    if usable(other, place) or engine(other).refusal(run) or not faster(other, run):
-        return "torch"
-    return other
+    return "numba" if not usable("numba", place) and faster(run) else "torch"
 
 
-# The seam between training and what does the arithmetic: an Engine makes Lanes, Lanes make steps.
-#
-# What training means is said once (`validate.train`): first weights, learning rates, when a run has
-# diverged or reached a plateau, what is kept along the way. An engine says how K models of one
-# shape
-# are advanced together, each on fresh samples of its own. All engines make the same step, so given
-# the same samples they agree to rounding (`follow`); on samples of their own they agree in
-# distribution (`validate.training.equivalence`). The PyTorch engine is the reference.
+# The interface.
 
 
 class Lanes(Protocol):
@@ -184,41 +208,6 @@ class Engine(ABC):
         (K, T + 1, size) array
             Weights after 0, 1, ... T steps.
         """
-
-
-# Which engine a run is given to: a rule fitted to measurements, not a guess and not a stopwatch.
-#
-# A stopwatch at run time would give one run to different engines on a busy and on an idle machine,
-# and its samples with it. The rule depends on the run alone; `benchmarks/engines.py` measures both
-# engines over a grid and prints where it is wrong, and by how much.
-#
-# A column costs the compiled engine 5 n d multiply-adds, the reference 2 n^2 of them with the Gram
-# matrix, in one large product instead of many small ones. So d/n decides, and for few features the
-# reference pays more for its calls than for its products.
-
-
-FEW = 48
-"""Up to so many features the compiled engine is faster whatever d is."""
-
-WIDE = 0.45
-"""Beyond, it is faster where d is at most this part of n."""
-
-
-def faster(name: str, run: Run) -> bool:
-    """Whether an engine beats the reference on a run, as measured on two cores.
-
-    Parameters
-    ----------
-    name : {"numba", "cuda"}
-    run : Run
-
-    Notes
-    -----
-    Numerical: measured from (2, 1) to (1000, 50). On a GPU nothing has been measured; there the
-    engine made for small models takes what it can train.
-    """
-    n, d = run.setting.n, run.setting.d
-    return name == "cuda" or n <= FEW or d <= WIDE * n
 
 
 __all__ = ["ENGINES", "Engine", "Lanes", "engine", "engine_for", "usable"]

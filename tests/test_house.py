@@ -298,3 +298,19 @@ def test_laws_offered_are_the_laws_there_are() -> None:
         assert command is not None
         law = next(option for option in command.params if option.name == "law")
         assert law.make_metavar(click.Context(command)) == f"[{'|'.join(LAWS)}]"
+
+
+def test_every_file_stands_on_the_map() -> None:
+    """docs/house.md names each module of the rooms and of the studies, and none that is gone."""
+    page = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    named = {word.rstrip("/") for word in re.findall(r"`([a-z_]+/?)`", page)}
+    there = {
+        file.stem
+        for room in (*ROOMS, "studies")
+        for file in (ROOT / room).rglob("*.py")
+        if file.stem != "__init__"
+    }
+    assert there - {"__main__"} <= named
+    folders = {file.name for room in ROOMS for file in (ROOT / room).iterdir() if file.is_dir()}
+    verbs = {"optimum", "ladder", "train", "studies", "declared", "golden", "data", "theory"}
+    assert named - there - folders - verbs - {"benchmarks", "tests", "validate", "packing"} == set()

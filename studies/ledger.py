@@ -1,12 +1,10 @@
-"""The statement about training: from random to spread to rotated to settled.
+"""The ledger: popular statements about toy models, what theory and training say, and a verdict.
 
-i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
-   settled: cosines and directions stay as they end (`studies.dynamics`)
-   rotated: the angle of the orthogonal map from the spread directions to the last ones
-
-The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
-the vectors as a whole (proved), and a rotation is the work of Adam, which scales each weight by its
-own size, and of noise. What theory predicts is Adam on the exact loss from the same first weights.
+Each statement of a suite names, under ``by``, a function of `CLAIMS`; with ``, uniform`` after the
+name it is asked for uniform values. The function compares numbers of theory, computed when asked,
+with intervals of trained models, by the rules of `claims` and the tolerances here; or, where theory
+has no say, measures. `SAME` asks whether uniform values change a verdict. All predictions are
+numerical unless a text says proved. The functions of the suite ``chapter`` are in this file.
 """
 
 from __future__ import annotations
@@ -16,22 +14,26 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from packing import bounds
 from packing.catalogue import entry
 from packing.errors import BadInput
+from packing.plotting import GREY, PALETTE, new_figure
 from packing.search import search
 from packing.types import Float
-from studies.dynamics import dynamics
-from studies.ledger_parts import (
+from studies.claims import (
     ALPHA,
     Book,
     Case,
     Finding,
     Part,
     Stated,
+    Statement,
     kept,
     kind,
     least,
@@ -40,18 +42,30 @@ from studies.ledger_parts import (
     shown,
     stated,
 )
+from studies.dynamics import dynamics
 from studies.staircase import CLAIMS as STAIRCASE
 from studies.surplus import CLAIMS as SURPLUS
-from studies.surplus import RECIPE_CLAIMS as RECIPES
 from theory.losses.expected import loss
 from theory.mixtures import envelope, many_features, mixture_ladder, ratio_at
 from validate import predict
 from validate.experiments import Setting
-from validate.measurement import represented
-from validate.quantities import Model, Sample, change
+from validate.measurement import represented, simulate
+from validate.plotting import BLUE, GREEN, ORANGE, draw_planes, png
+from validate.predict import Model, Sample, change
 from validate.statistics import Estimate, mean, median, share
-from validate.suites import Statement, Suite
+from validate.suites import Suite
 from validate.trajectory import exact_path, rotation
+
+# --- training goes from random to spread to rotated to settled ---
+#
+# i  spread: the directions balance, 1 - |mean direction|^2 reaches `SPREAD`
+#    settled: cosines and directions stay as they end (`validate.measurement`)
+#    rotated: the angle of the orthogonal map from the spread directions to the last ones
+#
+# The loss depends on W'W alone. So under plain gradient descent W dW' is symmetric: no step turns
+# the vectors as a whole (proved), and a rotation is the work of Adam, which scales each weight by
+# its own size, and of noise. What theory predicts is Adam on the exact loss from the same weights.
+
 
 SPREAD = 0.9
 """Variance of the directions, at most 1, from which they count as spread."""
@@ -124,9 +138,6 @@ def _look(steps: list[int], W: Float) -> tuple[float, float, float]:
 
 
 def _picture(steps: list[int], W: Float, shown: int = 8) -> bytes:
-    from packing.plotting import PALETTE, new_figure
-    from validate.plotting import png
-
     figure = new_figure(9.0, 4.8)
     panels = figure.subplots(2, shown // 2)
     for axes, path in zip(panels.flat, W, strict=False):
@@ -145,14 +156,13 @@ def _picture(steps: list[int], W: Float, shown: int = 8) -> bytes:
     return png(figure)
 
 
-# Statements about phases: when features are lost, how suddenly, and whether more of them pay.
+# --- phases: when features are lost, how suddenly, and whether more of them pay ---
 #
 # e  the S at which five features in two dimensions become fewer      f  whether they go at once
 # h  features added in two dimensions at a fixed S
 #
 # S* and the counts come from `theory.ladder`; trained models say at which S of a grid the best of a
-# group stops representing all (`quantities.change`). A change at which a norm jumps leaves
-# models in
+# group stops representing all (`predict.change`). A change at which a norm jumps leaves models in
 # both phases on both sides of it, and the smallest norm of the best ones does not go to zero
 # before.
 
@@ -311,7 +321,7 @@ def _there(book: Book, n: int, law: str) -> bool:
     return any(c.setting == wanted and not c.recipe.snapshots for c in book.suite.cells)
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _smallest(W: Float) -> float:
@@ -323,16 +333,28 @@ def _loss(model: Model) -> float:
     return float("nan") if found is None else found
 
 
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8}
+
+
+def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one pair of axes, open above and to the right."""
+    figure = new_figure(width, height)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _log(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+
+
 def _staircase(
     spans: tuple[tuple[float, float, int], ...],
     counts: list[tuple[float, int, Estimate]],
     star: float,
 ) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
-    figure = new_figure(6.4, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(6.4, 3.2)
     for low, high, n in spans:
         axes.plot([low, high], [n, n], color=BLUE, lw=2.5)
     axes.axvline(star, color=BLUE, lw=0.8, ls=":")
@@ -346,17 +368,12 @@ def _staircase(
     axes.set_ylim(0.0, 5.6)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("features represented")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
 def _norms(book: Book, law: str, star: float) -> bytes:
-    from packing.plotting import GREY, new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
-    figure = new_figure(6.4, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(6.4, 3.2)
     for S, sample in book.along(5, 2, law):
         every = [_smallest(t.W) for t, _ in sample.models]
         axes.plot(np.full(len(every), S), every, ".", color=GREY, ms=3)
@@ -373,17 +390,12 @@ def _norms(book: Book, law: str, star: float) -> bytes:
         axes.plot([], [], mark, color=ink, label=label, mfc="none")
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("smallest norm of five")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, **LEGEND)
     return png(figure)
 
 
 def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
-    figure = new_figure(5.2, 3.0)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.2, 3.0)
     axes.bar(
         [n for n, _, _ in rows], [x for _, x, _ in rows], color=BLUE, alpha=0.3, label="predicted"
     )
@@ -402,12 +414,11 @@ def _savings(rows: list[tuple[int, float, Estimate]]) -> bytes:
     axes.set_xticks([n for n, _, _ in rows])
     axes.set_xlabel("feature added in two dimensions")
     axes.set_ylabel("saving / loss when ignored")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
-# Statements about size: how interference grows with S and the cosine, and how many features fit.
+# --- size: how interference grows with S and the cosine, and how many features fit ---
 #
 # g  interference as a power of S, and of the cosine       j  features per dimension at small S
 #
@@ -515,8 +526,6 @@ def _fixed_cosine(name: str, sign: float, law: str) -> Case:
 
 def _fixed(name: str, W: Sequence[Float], settings: Sequence[Setting], log: float) -> Case:
     """Unit vectors without biases reproduce each feature alone: their loss is interference."""
-    from validate.measurement import simulate
-
     zero = np.zeros(settings[0].n)
     exact = [
         loss(w, zero, features=s.features).interference for w, s in zip(W, settings, strict=True)
@@ -538,7 +547,7 @@ def _pentagon() -> Float:
     return np.array([np.cos(turn), np.sin(turn)])
 
 
-# --- j --------------------------------------------------------------------------------------------
+# --- j ---
 
 
 def many(book: Book, law: str) -> Finding:
@@ -549,7 +558,7 @@ def many(book: Book, law: str) -> Finding:
     n, d, S = PLACE
     setting = Setting(n=n, d=d, S=S, law=law)
     v = float(setting.features.variance[0]) * n
-    found = book.median(book.at(n, d, S, law), lambda model: _loss_of_cosine(model) / v)
+    found = book.median(book.at(n, d, S, law), lambda model: _loss(model) / v)
     right = predict.truth(setting).loss / v
     gauss = many_features(n / d, S, law).loss / float(setting.features.variance[0])
     # Trained models speak at n/d = 6 alone; they must not do better than the limit by a tenth,
@@ -605,17 +614,8 @@ def _blocks(law: str) -> float:
     return low
 
 
-def _loss_of_cosine(model: Model) -> float:
-    found = model[1].loss
-    return math.nan if found is None else found
-
-
 def _lines(law: str) -> bytes:
-    from packing.plotting import new_figure
-    from validate.plotting import BLUE, GREEN, ORANGE, png
-
-    figure = new_figure(5.6, 3.4)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.6, 3.4)
     S = np.geomspace(0.003, 0.1, 12)
     fixed = {
         "antipodal pair, b = 0": np.array([[1.0, -1.0]]),
@@ -640,21 +640,15 @@ def _lines(law: str) -> bytes:
         label="pentagon, optimal weights",
     )
     axes.plot(S, 3.0 * S**2, ":", color="black", lw=0.8, label="slope 2")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("interference")
-    figure.legend(loc="outside right center", frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", **LEGEND)
     return png(figure)
 
 
 def _ratios(law: str) -> bytes:
-    from packing.plotting import GREY, new_figure
-    from validate.plotting import BLUE, ORANGE, png
-
-    figure = new_figure(5.6, 3.2)
-    axes = figure.add_subplot()
+    figure, axes = _panel(5.6, 3.2)
     S = np.geomspace(1e-4, 0.1, 13)
     for part, ink in zip(SHARES, (ORANGE, BLUE), strict=True):
         axes.plot(
@@ -665,24 +659,22 @@ def _ratios(law: str) -> bytes:
         )
     axes.axhline(HUNDREDS, color=GREY, lw=0.8, ls=":")
     axes.axvline(SMALL[0], color=GREY, lw=0.8, ls=":")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes)
     axes.set_xlabel("S, chance that a feature is on")
     axes.set_ylabel("features per dimension")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=2, **LEGEND)
     return png(figure)
 
 
-# Statements about shapes: the pentagon, other regular figures, and the largest smallest angle.
+# --- shapes: the pentagon, other regular figures, and the largest smallest angle ---
 #
 # a  the angles of five features in two dimensions      b  their largest cosine
 # c  square, hexagon, tetrahedron, octahedron           d  regular polytopes, and the minimum angle
 #
 # An arrangement is compared with a regular one by its angles, sorted: `off` is the largest
-# difference
-# in degrees. So norms may differ, which is generous to the statements. What theory says comes from
-# `theory.optimum` at each S, and the S where a shape ends is bisected between two such optima.
+# difference in degrees. So norms may differ, which is generous to the statements. What theory says
+# comes from `theory.optimum` at each S, and the S where a shape ends is bisected between two such
+# optima.
 
 
 NEAR = 3.0
@@ -735,7 +727,7 @@ def predicted_off(setting: Setting, shape: str) -> float:
     return off(right.W, np.linalg.norm(right.W, axis=0) > 1e-6, shape)
 
 
-# --- a, b -----------------------------------------------------------------------------------------
+# --- a, b ---
 
 
 def pentagon(book: Book, law: str) -> Finding:
@@ -807,7 +799,7 @@ def _shift(book: Book, law: str, best: float) -> Estimate:
     return Estimate(found.value - best, found.low - best, found.high - best)
 
 
-# --- c --------------------------------------------------------------------------------------------
+# --- c ---
 
 
 def regular(book: Book, law: str) -> Finding:
@@ -873,7 +865,7 @@ def _bisect(setting: Setting, low: float, high: float, shape: str) -> float:
     return low if at_low else high
 
 
-# --- d --------------------------------------------------------------------------------------------
+# --- d ---
 
 
 def widest(book: Book, law: str) -> Finding:
@@ -922,7 +914,7 @@ def _polytope(n: int, d: int, expected: int, found: Estimate) -> Case:
     return Case(name, able, trained, f"{expected}{said}", case.measured)
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _live(model: Model) -> tuple[Float, np.ndarray]:
@@ -945,20 +937,10 @@ def _said(found: Estimate) -> str:
 
 
 def _plane(cells: list[tuple[str, Sample, predict.Truth]]) -> bytes:
-    from validate.plotting import draw_planes, png
-
     return png(draw_planes(cells))
 
 
-# The ledger: popular statements about toy models, what theory and training say, and a verdict.
-#
-# Each statement of a suite names, under ``by``, a function of `CLAIMS`; with ``, uniform`` after
-# the
-# name it is asked for uniform values. The function compares numbers of theory, computed when asked,
-# with intervals of trained models, by rules that are fixed in `ledger_parts` and in the
-# tolerances of
-# `ledger_shapes`, `ledger_phases`, `ledger_scaling` and `ledger_path`. `SAME` asks whether uniform
-# values change a verdict. All predictions are numerical unless a text says proved.
+# --- the ledger ---
 
 
 Claim = Callable[[Book, str], Finding]
@@ -976,9 +958,8 @@ CLAIMS: dict[str, Claim] = {
     "many": many,
     **STAIRCASE,
     **SURPLUS,
-    **RECIPES,
 }
-"""The functions that judge, by the name that a suite gives."""
+"""The functions that judge or measure, by the name that a suite gives."""
 
 UNIFORM = ", uniform"
 
@@ -1033,18 +1014,19 @@ def state(
     BadInput
         If a statement names nothing known, or a cell that it needs is missing.
     """
-    check(suite.statements)
+    statements = suite.extra["statement"]
+    check(statements)
     book, found = Book(suite, models), {}
-    for i, one in enumerate(suite.statements):
+    for i, one in enumerate(statements):
         if progress is not None:
-            progress("ledger", i / len(suite.statements), f"{one.id}. {one.text[:50]}")
+            progress("ledger", i / len(statements), f"{one.id}. {one.text[:50]}")
         if one.by != SAME:
             law = "uniform" if one.by.endswith(UNIFORM) else "binary"
             judged = CLAIMS[one.by.removesuffix(UNIFORM)](book, law)
             found[one.by] = stated(one.id, one.text, judged)
     return tuple(
         stated(one.id, one.text, same(found)) if one.by == SAME else found[one.by]
-        for one in suite.statements
+        for one in statements
     )
 
 

@@ -1,4 +1,6 @@
-"""When does an infinitesimal shadow pay? A local criterion, for blocks and for any (W, b).
+"""Perturbations: when shadows, weak features in dimensions that others use, pay.
+
+First a local criterion, for blocks and for any (W, b); then a gas of them, and finite ones.
 
 A feature that is ignored gets a small vector eps u, |u| = 1. Its own output stays linear and costs
 v + eps^2 (Var(u.h) - 2 v); a represented feature i sees noise eps (w_i.u) x_j, which costs half the
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from packing.catalogue import entry
 from packing.errors import BadInput
 from packing.types import Float, Int
 from theory.features import Features, law_named
@@ -147,13 +150,11 @@ def _tight(block: Block) -> bool:
     return bool(block.row) and abs(size - block.n / block.d) < 1e-6 * size
 
 
-# The shadow gas: a block and ever more, ever weaker shadows of its features in its dimensions.
+# --- the gas: a block and ever more, ever weaker shadows of its features in its dimensions ---
 #
 # m shadows of squared norm eps^2 each, spread evenly, mass mu = m eps^2/d, m -> infinity. Each
-# stays
-# linear, so per dimension they gain v (2 mu - mu^2 - mu rho n/d); a represented feature hears
-# them as
-# Gaussian noise of variance rho mu v (central limit). Per dimension the gain is
+# stays linear, so per dimension they gain v (2 mu - mu^2 - mu rho n/d); a represented feature hears
+# them as Gaussian noise of variance rho mu v (central limit). Per dimension the gain is
 #
 #     (n/d) (v - E x^2 + 2 rho F1 - rho^2 F2) + v (2 mu - mu^2 - mu rho n/d),
 #     F1 = E[x (t + beta + g)_+],  F2 = E (t + beta + g)_+^2,  Var g = tau v,  tau = mu/rho,
@@ -214,7 +215,7 @@ def gas_gain(row: FloatRow, d: int, n: int, S: float, law: str = "binary") -> Ga
     Returns
     -------
     Gas
-        Numerical; gains to about 1e-9. tau below 0.01 is left to `shadows.shadow_margin`.
+        Numerical; gains to about 1e-9. tau below 0.01 is left to `shadow_margin`.
 
     Raises
     ------
@@ -312,14 +313,12 @@ def noisy(row: FloatRow, S: float, law: str, noise: float, beta: Float) -> tuple
     return (wave @ (N / s**2)).real, (wave @ (2.0 * M / s**3)).real
 
 
-# Blocks decorated with finite shadows: k on every vertex, or a single one.
+# --- blocks decorated with finite shadows: k on every vertex, or a single one ---
 #
 # A decorated block has orbits: features that see the same cosines to every orbit share a norm and a
-# bias. One row per orbit goes to an engine of `theory.losses.rows`, and the total sum_o n_o
-# L_o(norms,
-# biases) is minimised from several starts. Directions are kept, so the loss is an upper bound on
-# that
-# of the optimum; numerical. A shadow lies along its vertex, or opposite to it.
+# bias. One row per orbit goes to an engine of `theory.losses.rows`, and the total
+# sum_o n_o L_o(norms, biases) is minimised from several starts. Directions are kept, so the loss is
+# an upper bound on that of the optimum; numerical. A shadow lies along its vertex, or opposite.
 
 
 SMALLEST = 1e-3
@@ -484,8 +483,6 @@ def decorated_gains(
 
 
 def _shape(block: str) -> tuple[Float, list[tuple[float, int]]]:
-    from packing.catalogue import entry
-
     one = entry(block)
     if len(one.rows) != 1:
         raise BadInput(f"{block} has {len(one.rows)} orbits of vectors: give a block with one")
@@ -546,8 +543,6 @@ def _descend(model: _Model, start: Float, most: int, least: float) -> tuple[floa
 
 
 def _starts(model: _Model, row: list[tuple[float, int]], S: float, law: str) -> list[Float]:
-    from theory.mixtures.block_losses import binary_minimum, uniform_minimum
-
     found = (binary_minimum if law == "binary" else uniform_minimum)(row, np.array([S]))
     rho, b = max(float(found[1][0]), 0.3), float(found[2][0])
     mean = S if law == "binary" else S / 2.0

@@ -7,18 +7,14 @@ At (400, 30) nobody can search for the optimum. What theory has at each S is
     wide      N of the n features as the many-features solution in all d dimensions, N at its best,
               the others ignored: a limit, no bound
 
-Numerical. Trained models are held against both in `staircase_trained`.
+Numerical. Trained models are held against both.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,31 +23,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from scipy.sparse.csgraph import connected_components
 
 from packing import cache
 from packing.errors import BadInput
-from packing.formats import render
-from packing.plotting import GREY, PALETTE, check_path, new_figure, save
+from packing.plotting import GREY, new_figure
 from packing.types import Float
-from studies.ledger_parts import Book, Case, Finding, Part
+from studies.claims import Book, Case, Finding, Part
 from theory.mixtures import blocks, envelope
-from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from theory.mixtures.comparison import block_norms
 from theory.mixtures.gaussian_limit import many_losses
 from theory.mixtures.mixture import best_among, fitting, losses
 from theory.plotting import ticks
 from validate.experiments import Setting
 from validate.measurement import represented, simulate
-from validate.predict import Truth, min_angle
+from validate.plotting import BLUE, GREEN, ORANGE, png
+from validate.predict import OTHER_LAW, PAIRS, Model, keep_mixture, one_S
 from validate.predict import blocks as parts_of
-from validate.quantities import Model
 from validate.sampling import generator
 from validate.statistics import Verdict
-from validate.store import STORE, Store
-from validate.suites import load
-
-PAIRS = {"uneven digon": -1.0, "parallel pair": 1.0}
-"""Blocks of the binary law that are no rows of cosines of unit vectors at one norm."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +134,9 @@ def _computed(n: int, d: int, S: Sequence[float], law: str) -> Iterator[Stair]:
             total, each = block_norms(name, s, law)
             square += many * total
             levels += [(float(D), many * k) for D, k in each]
-        variance = float(Setting(n=n, d=d, S=s, law=law).features.variance[0])
+        setting = Setting(n=n, d=d, S=s, law=law)
+        keep_mixture(setting, best)
+        variance = float(setting.features.variance[0])
         loss, norm, _ = many_losses(count / d, [s], law)
         wide = count * loss + (n - count) * variance
         k = int(np.argmin(wide))
@@ -174,19 +166,6 @@ def limit_loss(n: int, d: int, S: float, law: str) -> float:
     return n * float(value)
 
 
-def plain(setting: Setting) -> float:
-    """The one S of a setting of equal features.
-
-    Raises
-    ------
-    BadInput
-        If S or importance differ, or features are not independent.
-    """
-    if isinstance(setting.S, tuple) or setting.importance is not None or not setting.independent:
-        raise BadInput("mixtures are for independent features of equal S and importance")
-    return float(setting.S)
-
-
 def rows_of(name: str, law: str) -> list[tuple[tuple[float, int], ...]]:
     """Cosines of the blocks of a mixture, with their counts."""
     known = {block.name: block.row for block in blocks(law)}
@@ -195,81 +174,15 @@ def rows_of(name: str, law: str) -> list[tuple[tuple[float, int], ...]]:
     return [((PAIRS[one], 1),) if one in PAIRS else known[one] for one in wanted]
 
 
-# --- the mixture as a model -----------------------------------------------------------------------
-
-
-def weights(setting: Setting, stair: Stair) -> tuple[Float, Float]:
-    """Weights (d, n) and biases (n,) of the best mixture: its blocks side by side.
-
-    Raises
-    ------
-    BadInput
-        For the pairs of unequal norms of the binary law, which have no one norm.
-    """
-    from packing.catalogue import entry
-
-    minimum = binary_minimum if setting.law == "binary" else uniform_minimum
-    known = {block.name: block.row for block in blocks(setting.law)}
-    W, b = np.zeros((setting.d, setting.n)), setting.features.mean.copy()
-    row = column = 0
-    for count, name in parts_of(stair.name):
-        if name in PAIRS:
-            raise BadInput(f"{name!r} has two norms: it is not laid out here")
-        if name == "ignored":
-            column += count
-            continue
-        V, rho, bias = np.ones((1, 1)), 1.0, 0.0
-        if name != "dedicated":
-            V = entry(name).vectors
-            _, norms, biases = minimum(known[name], np.array([stair.S]))
-            rho, bias = float(norms[0]), float(biases[0])
-        d, n = V.shape
-        for _ in range(count):
-            W[row : row + d, column : column + n] = np.sqrt(rho) * V
-            b[column : column + n] = bias
-            row, column = row + d, column + n
-    return W, b
-
-
-def bound(setting: Setting) -> Truth:
-    """The best mixture as what theory says of a setting too large to search.
-
-    Its loss is an upper bound, so ``rounding`` is infinite: no model can defeat it.
-    """
-    S = plain(setting)
-    stair = stairs(setting.n, setting.d, [S], setting.law)[0]
-    try:
-        W, b = weights(setting, stair)
-    except BadInput:  # no coordinates: the numbers stand
-        W, b = np.zeros((setting.d, setting.n)), setting.features.mean.copy()
-    from packing.arrangement import Arrangement
-
-    shown = np.linalg.norm(W, axis=0) > 0.0
-    return Truth(
-        setting=setting,
-        W=W,
-        b=b,
-        loss=stair.loss,
-        rounding=float("inf"),
-        represented=sum(count for _, count in stair.levels),
-        d_star=stair.D_star,
-        min_angle=min_angle(Arrangement.from_weights(W), shown),
-        name=stair.name,
-        status="mixture",
-    )
-
-
-# Trained models on the staircase: how far above the mixture, on which levels, in which blocks.
+# --- trained models: how far above the mixture, on which levels, in which blocks ---
 #
 # A model has a gap, loss / loss of the mixture - 1; a share of represented features whose D_i lies
 # within NEAR of a level of the mixture; and a share whose cosines are those of one of its blocks.
-# The last is needed because D_i alone says little: in any tight frame of N equal norms D_i =
-# d/N, so
-# 60 directions in 30 dimensions that are tight show 1/2 without a single pair. Both shares are
+# The last is needed because D_i alone says little: in any tight frame of N equal norms D_i = d/N,
+# so 60 directions in 30 dimensions that are tight show 1/2 without a single pair. Both shares are
 # measured on random matrices too, the control. Clusters say which blocks there are, whether or not
-# the mixture has them, and by how much they overlap. Only "this model costs less than the
-# mixture" is
-# a fact, up to its error bound; all else is numerical.
+# the mixture has them, and by how much they overlap. Only "this model costs less than the mixture"
+# is a fact, up to its error bound; all else is numerical.
 
 
 NEAR = 0.02
@@ -389,7 +302,7 @@ def landed(model: Model) -> Landed:
     """
     trained, measured = model
     setting = trained.run.setting
-    stair = stairs(setting.n, setting.d, [plain(setting)], setting.law)[0]
+    stair = stairs(setting.n, setting.d, [one_S(setting)], setting.law)[0]
     if measured.loss is None:
         raise BadInput(f"the model of seed {trained.run.seed} has no exact loss: leave it out")
     live = represented(setting, trained.W)
@@ -461,8 +374,6 @@ def clusters(W: Float) -> tuple[tuple[int, int, int], ...]:
     The rank counts eigenvalues above 1/2 of a cluster's unit vectors; those of a tight block of n
     vectors in d dimensions are n/d.
     """
-    from scipy.sparse.csgraph import connected_components
-
     if W.shape[1] == 0:
         return ()
     V = W / np.maximum(np.linalg.norm(W, axis=0), 1e-300)
@@ -502,12 +413,11 @@ def tight(d: int, N: int, rng: np.random.Generator) -> Float:
     return V
 
 
-# The picture of a staircase: predicted D_i and D*, trained D* and the D_i of every feature.
+# --- the picture: predicted D_i and D*, trained D* and the D_i of every feature ---
 #
 # Above, dimensions per feature against 1/S: a short line for each block of the best mixture at its
 # D_i, dots for the represented features of the trained models, spread sideways inside their S.
-# Below,
-# the gap of each model to the mixture's loss, beside that of the many-features solution.
+# Below, the gap of each model to the mixture's loss, beside that of the many-features solution.
 
 
 NAMED = {
@@ -526,8 +436,6 @@ NAMED = {
 
 BETWEEN = 2
 """Further S predicted between two trained ones."""
-
-BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 
 
 def draw(found: Sequence[Place], between: int = 0) -> Figure:
@@ -568,18 +476,6 @@ def draw(found: Sequence[Place], between: int = 0) -> Figure:
         handles=_handles(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
     )
     return figure
-
-
-def picture(found: Sequence[Place], path: str | os.PathLike[str]) -> Path:
-    """Write the picture into a file, PDF, PNG or SVG.
-
-    Raises
-    ------
-    BadInput
-        If the suffix is unknown or the file cannot be written.
-    """
-    target = check_path(path)
-    return save(draw(found, BETWEEN), target)
 
 
 def _predicted(found: Sequence[Place], between: int) -> list[Stair]:
@@ -671,7 +567,7 @@ def _handles() -> list[Line2D]:
     ]
 
 
-# Statements about the staircase: does training of large models find what mixtures predict?
+# --- statements: does training of large models find what mixtures predict? ---
 #
 # at most    training stops at most GAP above the best mixture
 # undercut   no trained model costs less than the best mixture, by more than DEFICIT
@@ -682,8 +578,7 @@ def _handles() -> list[Line2D]:
 # Theory's side is the best mixture, an upper bound: where the exact loss of a trained model lies
 # below it (`theory.loss`, error bound included) theory itself says that the mixture is no optimum,
 # and long simulations on fresh samples must say so too. Losses are exact, so a case has no
-# interval:
-# it is decided if all models of an S agree. All rules are in `ledger_parts`.
+# interval: it is decided if all models of an S agree. All rules are in `claims`.
 
 
 GAP = 0.01
@@ -709,8 +604,6 @@ it must lie below by: for 50 models all right with more than 99%."""
 
 CONTROLLED = 8
 """Of the S, so many are predicted under wrong readings too."""
-
-OTHER = {"binary": "uniform", "uniform": "binary"}
 
 
 def at_most(book: Book, law: str) -> Finding:
@@ -813,7 +706,7 @@ def _wrong(found: Sequence[Place], off: float) -> list[Case]:
     setting = found[0].models[0][0].run.setting
     n, d, law = setting.n, setting.d, setting.law
     readings = [
-        ("the other law", [(p, p.stair.S) for p in some], OTHER[law]),
+        ("the other law", [(p, p.stair.S) for p in some], OTHER_LAW[law]),
         ("S read as 1 - S", [(p, 1.0 - p.stair.S) for p in some], law),
     ]
     cases = []
@@ -875,11 +768,11 @@ def in_blocks_claim(book: Book, law: str) -> Finding:
         f"has it too. On a level are {np.mean(level):.0%} of the features, the mean over S; of the "
         f"features of a random matrix of the better kind, {np.mean(chance):.0%}.",
         note="Where a model costs less than the mixture, theory does not ask for its blocks.",
-        picture=_picture(found),
+        picture=png(draw(found)),
     )
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def decided(inside: Sequence[bool]) -> Verdict:
@@ -907,12 +800,6 @@ def _list(S: Sequence[float]) -> str:
     return ", ".join(f"{s:.3g}" for s in S) if S else "none"
 
 
-def _picture(found: Sequence[Place]) -> bytes:
-    from validate.plotting import png
-
-    return png(draw(found))
-
-
 CLAIMS: dict[str, Callable[[Book, str], Finding]] = {
     "staircase loss": at_most,
     "staircase undercut": undercut,
@@ -923,12 +810,9 @@ CLAIMS: dict[str, Callable[[Book, str], Finding]] = {
 """The functions that judge, by the name that a suite gives (`studies.ledger`)."""
 
 
-# The staircase of a store as a table in Markdown, and as a picture.
+# --- the table of a store ---
 #
-#     python -m validate.staircase_table FOLDER [--suite staircase] [--law uniform] [--plot FILE]
-#
-# FOLDER is that of `packing validate staircase --out FOLDER`. A row for each S, of its best model;
-# further models of the same S stand behind a comma. Nothing is trained.
+# A row for each S, of its best model; further models of the same S stand behind a comma.
 
 
 COLUMNS = (
@@ -949,23 +833,6 @@ COLUMNS = (
 
 SMALL, NAMED_ROWS = 16, 4
 """Features of the largest cluster that is a small block; kinds of clusters that are named."""
-
-
-def read(folder: str | Path, suite: str = "staircase", law: str = "uniform") -> tuple[Place, ...]:
-    """The trained models of a suite's store, S falling.
-
-    Raises
-    ------
-    BadInput
-        If there is no store, or it lacks models of the suite.
-    """
-    path = Path(folder) / STORE
-    if not path.exists():
-        raise BadInput(f"{path} does not exist: run packing validate {suite} --out {folder} first")
-    wanted = load(suite)
-    with Store(path, write=False) as store:
-        models = store.load([run.key for run in wanted.runs])
-    return places(Book(wanted, models), law)
 
 
 def kind(place: Place) -> str:
@@ -1043,38 +910,15 @@ def summary(found: Sequence[Place]) -> list[str]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m validate.staircase_table")
-    parser.add_argument("folder", help="of packing validate staircase --out")
-    parser.add_argument("--suite", default="staircase", help="name of a suite, or a .toml file")
-    parser.add_argument("--law", default="uniform", choices=("binary", "uniform"))
-    parser.add_argument("--plot", help="a PDF, PNG or SVG file")
-    given = parser.parse_args(arguments)
-    try:
-        found = read(given.folder, given.suite, given.law)
-        print(render(COLUMNS, rows(found), "md", "staircase"))
-        print("\n".join(summary(found)), file=sys.stderr)
-        if given.plot:
-            picture(found, given.plot)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
 __all__ = [
     "BETWEEN",
     "CLAIMS",
+    "COLUMNS",
     "NAMED",
     "Landed",
     "Place",
     "Stair",
     "at_most",
-    "bound",
     "clusters",
     "draw",
     "followed",
@@ -1084,11 +928,8 @@ __all__ = [
     "landed",
     "limit_loss",
     "on_level",
-    "picture",
     "places",
-    "plain",
     "rows_of",
     "stairs",
     "undercut",
-    "weights",
 ]

@@ -13,14 +13,10 @@ Losses are exact up to their error bounds; that nothing lies below ``known`` is 
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import hypot
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -28,20 +24,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from packing.catalogue import candidates
 from packing.errors import BadInput
-from packing.formats import render
-from packing.plotting import GREY, PALETTE, check_path, new_figure, save
+from packing.optimise import descend
+from packing.plotting import GREY, new_figure
+from packing.results import Evidence
 from packing.types import Float
-from studies.ledger_parts import ALPHA, Book, Case, Finding, Part, kept, least, most, near, shown
+from studies.claims import ALPHA, Book, Case, Finding, Measurement, Part, kept
+from theory.global_search import Problem, Shape
 from theory.mixtures import best_mixture, blocks
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
-from validate.cells import Cell
 from validate.experiments import Setting
-from validate.predict import SEARCHED, distance, truth
-from validate.quantities import Model, Sample
+from validate.plotting import BLUE, ORANGE, png
+from validate.predict import SEARCHED, Model, Sample, distance, truth
 from validate.statistics import Estimate, Verdict, median, share
-from validate.store import STORE, Store
-from validate.suites import load
+from validate.suites import Cell
 
 REACH = 0.1
 """Distance between Gram matrices, relative: noise of training leaves up to 0.03 with a falling rate
@@ -72,7 +69,7 @@ class Target:
     best : str
         Whose that is.
     status : str
-        How far it was searched: a status of `theory.optimum`, or ``mixture``.
+        Of `theory.optimum`; unsettled where a search is out of reach and mixtures are all there is.
     """
 
     setting: Setting
@@ -118,10 +115,6 @@ class Tally:
         """Of the runs that reach the named arrangement."""
         return share(int(self.reached.sum()), len(self.reached), ALPHA)
 
-    def middle(self, which: np.ndarray) -> Estimate:
-        """Median gap of some of the models."""
-        return median(self.gap[which], ALPHA)
-
     def quantiles(self, levels: Sequence[float]) -> Float:
         return np.asarray(np.quantile(self.gap, levels))
 
@@ -141,8 +134,6 @@ def target(setting: Setting) -> Target:
 
 @cache
 def _target(setting: Setting) -> Target:
-    from packing.catalogue import candidates
-
     n, d, S, law = setting.n, setting.d, float(setting.features.S[0]), setting.law
     rows = {block.name: block.row for block in blocks(law)}
     minimum = binary_minimum if law == "binary" else uniform_minimum
@@ -155,7 +146,7 @@ def _target(setting: Setting) -> Target:
         raise BadInput(f"the catalogue has no arrangement of {n} vectors in R^{d}: give another")
     loss, name, W, b = min(found, key=lambda one: one[0])
     mixture = best_mixture(n, d, S, law)
-    known, best, status = loss, name, "mixture"
+    known, best, status = loss, name, str(Evidence.UNSETTLED)
     if mixture.loss < known * (1.0 - ROUNDING):
         known, best = mixture.loss, mixture.name
     if n <= SEARCHED:
@@ -186,7 +177,7 @@ def _loss(model: Model) -> float:
     return np.inf if value is None or not np.isfinite(value) else value
 
 
-# --- without training -----------------------------------------------------------------------------
+# --- without training ---
 
 
 def returns(setting: Setting, kick: float, seed: int = 0) -> tuple[float, float]:
@@ -218,9 +209,6 @@ def returns(setting: Setting, kick: float, seed: int = 0) -> tuple[float, float]
 
 
 def _descended(aim: Target, kick: float, seed: int) -> list[float]:
-    from packing.optimise import descend
-    from theory.global_search import Problem, Shape
-
     setting = aim.setting
     problem = Problem(setting.features, Shape(setting.n, setting.d, True)).roughly
     rng = np.random.default_rng([seed, setting.n, setting.d])
@@ -231,14 +219,12 @@ def _descended(aim: Target, kick: float, seed: int) -> list[float]:
     return [float(value[0]) / aim.loss - 1.0, distance(problem.shape.split(end)[0][0], aim.W)]
 
 
-# The picture of rare arrangements: where every run stopped, and the share that arrived.
+# --- the picture: where every run stopped, and the share that arrived ---
 #
 # A row for each cell. Left, the gap of each model to the best known loss: dots of runs that reached
 # the named arrangement, open rings of those that did not. Right, the share that reached it with its
 # interval.
 
-
-BLUE, ORANGE = PALETTE[0], PALETTE[1]
 
 LINEAR = 1e-3
 """Gap below which the axis is linear, in percent."""
@@ -284,44 +270,27 @@ def draw(found: Sequence[Tally]) -> Figure:
     return figure
 
 
-def picture(found: Sequence[Tally], path: str | os.PathLike[str]) -> Path:
-    """Draw into a PDF, PNG or SVG file.
-
-    Raises
-    ------
-    BadInput
-        If the file cannot be written.
-    """
-    check_path(path)
-    return save(draw(found), path)
-
-
-# Statements about rare arrangements: does training end there, how often, and what decides it?
+# --- statements ---
 #
 # known       nothing trained lies below the named arrangement
-# reached     training ends there in at least SHARE of the runs
-# apart       a run that does not end there stops at least APART above
-# never       no run ends there, all settings of a shape together
-# returns     let down on the exact loss from beside it, a model comes back
 #
-# Whether an arrangement is the best known is a question to theory and to training, judged by the
-# rules of `ledger_parts`. Which minimum training finds is none that theory answers: of those claims
-# training alone decides, through intervals (`of_training`). The first cell of a setting is its
-# plain
-# recipe; `surplus_recipes` compares the others with it.
+# Theory has a say in that one alone: it is judged by the rules of `claims`. Which minimum training
+# finds nothing predicts, so these are measured, each with its interval:
+#
+# reached     share of the runs that end there
+# together    the same, all settings and recipes of a shape together
+# apart       how far above the best known a run stops that ends elsewhere
+# batch, rate, longer    the ends of a line of recipes that differ in one key: their shares
+# schedule    what the way in which the learning rate falls changes
+# returns     let down on the exact loss from beside it, where a model ends
+#
+# The first cell of a setting is its plain recipe; others are compared with it. That the noise of
+# the gradient is behind the differences is read from the sign of all of them; nothing here proves
+# it.
 
 
-SHARE = 0.2
-"""Twenty seeds miss what a fifth of the runs reach with a chance of 1%."""
-
-FEWEST = 48
-"""Runs of a cell from which a share can be judged: none of fewer leaves a fifth possible."""
-
-APART = 0.01
-"""Relative gap: a hundred times what noise leaves where the rate falls to zero."""
-
-KICKS, BACK = (0.1, 0.3, 1.0), 1e-4
-"""Noise on each vector, relative, and the gap from which a descent counts as back."""
+KICKS = (0.1, 0.3, 1.0)
+"""Noise on each vector, relative, from which a descent begins."""
 
 _SEEN: WeakKeyDictionary[Book, dict[str, tuple[Tally, ...]]] = WeakKeyDictionary()
 
@@ -351,7 +320,9 @@ def plain(found: Sequence[Tally]) -> list[Tally]:
     return list(first.values())
 
 
-# --- which is the best known ----------------------------------------------------------------------
+def winning(book: Book, law: str) -> list[Tally]:
+    """The first cell of each setting at which the named arrangement is the best known."""
+    return [one for one in plain(tallies(book, law)) if one.target.wins]
 
 
 def known(book: Book, law: str) -> Finding:
@@ -361,7 +332,11 @@ def known(book: Book, law: str) -> Finding:
     for (n, d), mine in shapes(plain(found)).items():
         cases = [_beaten(one, found) for one in mine]
         names = ", ".join(dict.fromkeys(one.target.name for one in mine))
-        parts.append(Part(f"{n} in {d}, {names}", tuple(cases), _where(n, d, mine, cases)))
+        S = [
+            f"{one.cell.setting.S:g}" for one, case in zip(mine, cases, strict=True) if case.theory
+        ]
+        where = f"S is one of {', '.join(S)} ({n} in {d})" if S else ""
+        parts.append(Part(f"{n} in {d}, {names}", tuple(cases), where))
     lower = [one for one in found if bool(one.below.any())]
     note = "Theory's side is the least of the named arrangement, the best mixture of blocks and "
     note += "the search of theory.optimum: an upper bound on the optimum."
@@ -371,7 +346,7 @@ def known(book: Book, law: str) -> Finding:
             f" Trained models lie below all of them in {', '.join(o.cell.name for o in lower)}: by "
             f"up to {-float(depth.gap.min()):.2%}."
         )
-    return Finding(tuple(parts), note=note, picture=_picture(found))
+    return Finding(tuple(parts), note=note, picture=png(draw(found)))
 
 
 def _beaten(one: Tally, found: Sequence[Tally]) -> Case:
@@ -379,233 +354,118 @@ def _beaten(one: Tally, found: Sequence[Tally]) -> Case:
     aim = one.target
     gap = np.concatenate([x.gap for x in found if x.cell.setting == one.cell.setting])
     over = (1.0 + gap) * aim.known / aim.loss - 1.0
-    below = over < -_noise(one)
-    trained: Verdict = "disagree" if below.any() else "agree"
+    noise = 1e-6 if one.cell.setting.n > 16 else 1e-9  # relative error of the losses compared
+    trained: Verdict = "disagree" if (over < -noise).any() else "agree"
     told = aim.name if aim.wins else f"{aim.best}, {aim.known / aim.loss - 1.0:.2%}"
     seen = f"best of {len(over)} {over.min():+.3%}"
-    return Case(at(one), aim.wins, trained, f"{told} ({aim.status})", seen)
-
-
-def _noise(one: Tally) -> float:
-    """Relative error of the losses that are compared."""
-    return 1e-6 if one.cell.setting.n > 16 else 1e-9
+    return Case(f"S = {one.cell.setting.S:g}", aim.wins, trained, f"{told} ({aim.status})", seen)
 
 
 def reached(book: Book, law: str) -> Finding:
-    """Training ends at the named arrangement, where it is the best known, in SHARE of the runs.
-
-    Cells of less than FEWEST runs are left to `never`.
-    """
-    found = [one for one in plain(tallies(book, law)) if one.target.wins]
-    found = [one for one in found if len(one.gap) >= FEWEST]
-    parts = []
-    for (n, d), mine in shapes(found).items():
-        cases = [of_training(least(at(one), SHARE, 1.0, one.share)) for one in mine]
-        names = ", ".join(dict.fromkeys(one.target.name for one in mine))
-        parts.append(Part(f"{n} in {d}, {names}", tuple(cases), _where(n, d, mine, cases)))
+    """Share of the runs that end at the named arrangement, where it is the best known."""
+    found = winning(book, law)
+    spread = "; ".join(
+        f"{one.cell.name} {', '.join(f'{x:+.2%}' for x in one.quantiles((0.1, 0.5, 0.9)))}"
+        for one in found
+    )
     return Finding(
-        tuple(parts),
+        measured=tuple(Measurement.of(place(one), one.share) for one in found),
         trained="Shares of the runs, by distance of Gram matrices.",
-        note="Gaps of all runs (10%, 50%, 90%): "
-        + "; ".join(f"{one.cell.name} {_spread(one)}" for one in found)
-        + ".",
+        note=f"Gaps of all runs (10%, 50%, 90%): {spread}.",
     )
 
 
-def apart(book: Book, law: str) -> Finding:
-    """A run that ends elsewhere stops at least APART above the best known."""
-    found = [one for one in plain(tallies(book, law)) if one.target.wins]
-    parts = []
-    for (n, d), mine in shapes(found).items():
-        cases = []
-        for one in mine:
-            rest = one.gap[~one.reached]
-            if rest.size:
-                true = bool(rest.min() >= APART)
-                seen = f"{rest.min():.2%}, median {np.median(rest):.2%} of {rest.size}"
-                cases.append(Case(at(one), true, "agree" if true else "disagree", "", seen))
-        if cases:
-            parts.append(Part(f"{n} in {d}", tuple(cases), _where(n, d, mine, cases)))
-    return Finding(
-        tuple(parts),
-        trained="The nearest other end.",
-        note="Losses are exact: of these runs it is a fact, and no interval is needed.",
-    )
-
-
-def never(book: Book, law: str) -> Finding:
-    """In none of the settings of a shape is the named arrangement reached, all runs together."""
+def together(book: Book, law: str) -> Finding:
+    """The same share, all settings and recipes of a shape together."""
+    measured = []
     found = [one for one in tallies(book, law) if one.target.wins]
-    parts = []
     for (n, d), mine in shapes(found).items():
         hits = int(sum(one.reached.sum() for one in mine))
         runs = sum(len(one.reached) for one in mine)
-        case = of_training(most(f"{runs} runs", SHARE, 0.0, share(hits, runs, ALPHA)))
-        gap = min(float(one.gap.min()) for one in mine)
-        cases = (replace(case, measured=f"{case.measured}, the best {gap:+.2%} above"),)
-        parts.append(Part(f"{n} in {d}, {mine[0].target.name}, under {SHARE:.0%}", cases))
-    return Finding(tuple(parts), trained="Runs of all recipes together.")
+        name = f"{n} in {d}, {mine[0].target.name}, {runs} runs"
+        measured.append(Measurement.of(name, share(hits, runs, ALPHA)))
+        gap = 100.0 * min(float(one.gap.min()) for one in mine)
+        measured.append(Measurement(f"{name}, gap of the best", gap, unit="%"))
+    return Finding(measured=tuple(measured), trained="Runs of all recipes together.")
 
 
-# --- without training -----------------------------------------------------------------------------
-
-
-def comes_back(book: Book, law: str) -> Finding:
-    """Without training: kicked and let down on the exact loss, does it come back?"""
-    parts = []
-    for (n, d), mine in shapes(plain(tallies(book, law))).items():
-        one = max(mine, key=lambda x: (x.target.wins, x.cell.setting.S))
-        cases = []
-        for kick in KICKS:
-            gap, off = returns(one.cell.setting, kick)
-            back = abs(gap) <= BACK and off <= REACH  # a lower place elsewhere is not back
-            seen = f"gap {gap:.2%}, distance {off:.3f}"
-            verdict: Verdict = "agree" if back else "disagree"
-            cases.append(Case(f"noise {kick:g}", back, verdict, seen, ""))
-        first = next((i for i, case in enumerate(cases) if not case.theory), len(KICKS))
-        held = KICKS[:first]
-        where = f"the noise is at most {max(held):g} of each length ({n} in {d})" if held else ""
-        parts.append(Part(f"{one.target.name}, {at(one)}", tuple(cases), where))
-    return Finding(tuple(parts), note="No training: descents on the exact loss.")
-
-
-# --- parts ----------------------------------------------------------------------------------------
-
-
-def of_training(case: Case) -> Case:
-    """A claim on which theory has no say: what training decides stands."""
-    return replace(case, theory=case.trained != "disagree", predicted="")
-
-
-def shapes(found: Sequence[Tally]) -> dict[tuple[int, int], list[Tally]]:
-    out: dict[tuple[int, int], list[Tally]] = {}
-    for one in found:
-        out.setdefault((one.cell.setting.n, one.cell.setting.d), []).append(one)
-    return out
-
-
-def _where(n: int, d: int, mine: Sequence[Tally], cases: Sequence[Case]) -> str:
-    """The S at which the cases are true."""
-    true = {case.name for case in cases if case.theory}
-    S = [f"{one.cell.setting.S:g}" for one in mine if at(one) in true]
-    return f"S is one of {', '.join(S)} ({n} in {d})" if S else ""
-
-
-def at(one: Tally) -> str:
-    return f"S = {one.cell.setting.S:g}"
-
-
-def _spread(one: Tally) -> str:
-    return ", ".join(f"{x:+.2%}" for x in one.quantiles((0.1, 0.5, 0.9)))
-
-
-def _picture(found: Sequence[Tally]) -> bytes:
-    from validate.plotting import png
-
-    return png(draw(found))
-
-
-CLAIMS: dict[str, Callable[[Book, str], Finding]] = {
-    "surplus known": known,
-    "surplus reached": reached,
-    "surplus apart": apart,
-    "surplus never": never,
-    "surplus returns": comes_back,
-}
-"""The functions that judge, by the name that a suite gives."""
-
-
-# Statements about rare arrangements and the recipe: what decides how often training ends there?
-#
-# batch, rate, longer    the ends of a line of recipes that differ in one key: are the shares apart?
-# schedule               what the way in which the learning rate falls changes
-#
-# Cells of one setting that differ in one key are compared by Fisher's exact test of their
-# shares, at
-# the level that all intervals of the ledger have. Theory has no say: training alone decides
-# (`surplus_claims.of_training`). That the noise of the gradient is behind it is read from the
-# sign of
-# all of them; nothing here proves it.
-
-
-ALIKE = 0.3
-"""Difference of two shares that counts as none: an interval of 256 runs against 256 leaves 0.18."""
-
-FEWER = 0.1
-"""By how much a constant rate may arrive less often: its noise lasts, and was seen to help."""
-
-NOISE, STILL = 0.002, 0.0005
-"""Relative gap that a constant rate leaves at least, and a falling one at most."""
+def apart(book: Book, law: str) -> Finding:
+    """How far above the best known a run stops that ends elsewhere."""
+    measured = []
+    for one in winning(book, law):
+        rest = 100.0 * one.gap[~one.reached]
+        if rest.size:
+            name = f"{place(one)}, {rest.size} runs"
+            measured.append(Measurement(f"{name}, least gap", float(rest.min()), unit="%"))
+            measured.append(Measurement.of(f"{name}, median gap", median(rest, ALPHA), "%"))
+    return Finding(
+        measured=tuple(measured),
+        trained="The nearest other end, and the median of the runs that end elsewhere.",
+        note="Losses are exact: of these runs the least gap is a fact and needs no interval.",
+    )
 
 
 def batch(book: Book, law: str) -> Finding:
-    """A smaller batch ends at the named arrangement more often."""
-    return _compared(book, law, "batch", "a smaller batch reaches it more often", smaller=True)
+    """Shares at the ends of a line of batch sizes."""
+    return _ends(book, law, "batch")
 
 
 def rate(book: Book, law: str) -> Finding:
-    """A larger learning rate ends there more often."""
-    return _compared(book, law, "lr", "a larger learning rate reaches it more often")
+    """Shares at the ends of a line of learning rates."""
+    return _ends(book, law, "lr")
 
 
 def longer(book: Book, law: str) -> Finding:
-    """More steps end there more often."""
-    return _compared(book, law, "steps", "more steps reach it more often")
+    """Shares at the ends of a line of lengths."""
+    return _ends(book, law, "steps")
 
 
-def _compared(book: Book, law: str, key: str, claim: str, smaller: bool = False) -> Finding:
+def _ends(book: Book, law: str, key: str) -> Finding:
     """The least and the largest value of one key of the recipe, all else as in the plain cell."""
-    parts = []
+    measured = []
     for base, others in _varied(book, law, key).items():
         line = sorted([base, *others], key=lambda one: float(getattr(one.cell.recipe, key)))
-        if not any(one.reached.any() for one in line):
-            continue  # where no run arrives there is nothing to compare
-        more, less = (line[0], line[-1]) if smaller else (line[-1], line[0])
-        values = [getattr(one.cell.recipe, key) for one in (more, less)]
-        name = f"{at(base)}, {key} {values[0]:g} against {values[1]:g}"
-        seen = f"{shown(more.share)} against {shown(less.share)}"
-        case = of_training(Case(name, True, larger(more, less), "", seen))
-        s = base.cell.setting
-        parts.append(Part(f"{s.n} in {s.d}, {at(base)}: {claim}", (case,)))
-    return Finding(tuple(parts), trained="Shares of the runs that reach it.")
+        low, high = (getattr(one.cell.recipe, key) for one in (line[0], line[-1]))
+        for value, one in ((low, line[0]), (high, line[-1])):
+            measured.append(Measurement.of(f"{place(base)}, {key} {value:g}", one.share))
+        name = f"{place(base)}, {key} {high:g} less {low:g}"
+        measured.append(Measurement.of(name, difference(line[-1].share, line[0].share)))
+    return Finding(measured=tuple(measured), trained="Shares of the runs that reach it.")
 
 
 def schedule(book: Book, law: str) -> Finding:
-    """The schedule changes little of what is found, and much of how near it comes."""
-    alike, gaps = [], []
+    """Shares under other schedules less the plain one's, and the gaps of the runs that reach it."""
+    shares, gaps = [], []
     for base, others in _varied(book, law, "schedule", "warmup").items():
-        for one in others:
-            how = one.cell.recipe.schedule + (" after a rise" if one.cell.recipe.warmup else "")
-            apart = difference(one.share, base.share)
-            name = f"{how} less {base.cell.recipe.schedule}, {at(base)}"
-            if one.cell.recipe.schedule == "constant":
-                alike.append(of_training(least(f"{name}, at least", -FEWER, 1.0, apart)))
-            else:
-                alike.append(of_training(near(name, 0.0, ALIKE, 0.0, apart)))
         for one in [base, *others]:
             how = one.cell.recipe.schedule + (" after a rise" if one.cell.recipe.warmup else "")
-            found, name = one.middle(one.reached), f"{how}, {at(base)}"
-            if one.cell.recipe.schedule == "constant":
-                gaps.append(of_training(least(f"{name}, at least", NOISE, 1.0, found)))
-            else:
-                gaps.append(of_training(most(f"{name}, at most", STILL, 0.0, found)))
+            gap = median(100.0 * one.gap[one.reached], ALPHA)
+            gaps.append(Measurement.of(f"{place(base)}, {how}, median gap", gap, "%"))
+            if one is not base:
+                name = f"{place(base)}, {how} less {base.cell.recipe.schedule}"
+                shares.append(Measurement.of(name, difference(one.share, base.share)))
     return Finding(
-        (
-            Part("the schedule does not change how often it is reached", tuple(alike)),
-            Part("a constant rate stops above what it has reached, others do not", tuple(gaps)),
-        ),
+        measured=(*shares, *gaps),
         trained="Differences of shares; median gaps of the runs that reach it.",
     )
 
 
-def larger(one: Tally, other: Tally) -> Verdict:
-    """Whether a share is larger than another: Fisher's exact test (1935) at the ledger's level."""
-    from scipy.stats import fisher_exact
-
-    hits = [(int(x.reached.sum()), int((~x.reached).sum())) for x in (one, other)]
-    if float(fisher_exact(hits).pvalue) > ALPHA:
-        return "inconclusive"
-    return "agree" if one.share.value > other.share.value else "disagree"
+def comes_back(book: Book, law: str) -> Finding:
+    """Without training: kicked and let down on the exact loss, where does it end?"""
+    measured = []
+    for mine in shapes(plain(tallies(book, law))).values():
+        one = max(mine, key=lambda x: (x.target.wins, x.cell.setting.S))
+        for kick in KICKS:
+            gap, off = returns(one.cell.setting, kick)
+            name = f"{one.target.name}, {place(one)}, noise {kick:g}"
+            measured.append(Measurement(f"{name}, gap", 100.0 * gap, unit="%"))
+            measured.append(Measurement(f"{name}, distance", off))
+    return Finding(
+        measured=tuple(measured),
+        note="No training: descents on the exact loss, one for each noise, so no intervals. A "
+        f"model is back where its gap is 0 and its distance at most {REACH:g}; a gap below 0 is a "
+        "lower place elsewhere.",
+    )
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
@@ -618,11 +478,8 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 def _varied(book: Book, law: str, *keys: str) -> dict[Tally, list[Tally]]:
     """Plain cells, each with those that differ from it in these keys of the recipe alone."""
     found: dict[Tally, list[Tally]] = {}
-    every = tallies(book, law)
-    for base in plain(every):
-        if not base.target.wins:
-            continue
-        for one in every:
+    for base in winning(book, law):
+        for one in tallies(book, law):
             recipe, other = base.cell.recipe, one.cell.recipe
             same = replace(other, **{key: getattr(recipe, key) for key in keys}) == recipe
             if one is not base and one.cell.setting == base.cell.setting and same:
@@ -632,22 +489,34 @@ def _varied(book: Book, law: str, *keys: str) -> dict[Tally, list[Tally]]:
     return found
 
 
-RECIPE_CLAIMS: dict[str, Callable[[Book, str], Finding]] = {
+def shapes(found: Sequence[Tally]) -> dict[tuple[int, int], list[Tally]]:
+    """Tallies by their (n, d)."""
+    out: dict[tuple[int, int], list[Tally]] = {}
+    for one in found:
+        out.setdefault((one.cell.setting.n, one.cell.setting.d), []).append(one)
+    return out
+
+
+def place(one: Tally) -> str:
+    """Where a cell is, in words."""
+    return f"{one.cell.setting.n} in {one.cell.setting.d}, S = {one.cell.setting.S:g}"
+
+
+CLAIMS: dict[str, Callable[[Book, str], Finding]] = {
+    "surplus known": known,
+    "surplus reached": reached,
+    "surplus together": together,
+    "surplus apart": apart,
     "surplus batch": batch,
     "surplus rate": rate,
     "surplus longer": longer,
     "surplus schedule": schedule,
+    "surplus returns": comes_back,
 }
-"""The functions that judge, by the name that a suite gives."""
+"""The functions that judge or measure, by the name that a suite gives."""
 
 
-# What came of a surplus suite as a table in Markdown, and as a picture.
-#
-#     python -m validate.surplus_table FOLDER [--suite surplus] [--plot FILE]
-#
-# FOLDER is that of `packing validate surplus --out FOLDER`. A row for each cell. Nothing is
-# trained;
-# predictions come from the cache, or are asked for.
+# --- the table of a store ---
 
 
 COLUMNS = (
@@ -666,24 +535,6 @@ COLUMNS = (
     "90%",
     "nearest elsewhere",
 )
-
-
-def read(folder: str | Path, suite: str = "surplus") -> tuple[Tally, ...]:
-    """What came of the cells of a suite, from its store.
-
-    Raises
-    ------
-    BadInput
-        If there is no store, or it lacks models of the suite.
-    """
-    path = Path(folder) / STORE
-    if not path.exists():
-        raise BadInput(f"{path} does not exist: run packing validate {suite} --out {folder} first")
-    wanted = load(suite)
-    with Store(path, write=False) as store:
-        models = store.load([run.key for run in wanted.runs])
-    book = Book(wanted, models)
-    return tuple(tally(cell, book.samples[cell.name]) for cell in wanted.cells)
 
 
 def rows(found: Sequence[Tally]) -> list[list[str]]:
@@ -726,42 +577,18 @@ def summary(found: Sequence[Tally]) -> list[str]:
     return [*out, f"below the best known: {', '.join(below) or 'none'}"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m validate.surplus_table")
-    parser.add_argument("folder", help="of packing validate surplus --out")
-    parser.add_argument("--suite", default="surplus", help="name of a suite, or a .toml file")
-    parser.add_argument("--plot", help="a PDF, PNG or SVG file")
-    given = parser.parse_args(arguments)
-    try:
-        found = read(given.folder, given.suite)
-        print(render(COLUMNS, rows(found), "md", given.suite))
-        print("\n".join(summary(found)), file=sys.stderr)
-        if given.plot:
-            picture(found, given.plot)
-    except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
 __all__ = [
     "CLAIMS",
+    "COLUMNS",
     "REACH",
-    "RECIPE_CLAIMS",
     "Tally",
     "Target",
-    "at",
     "difference",
     "draw",
-    "larger",
-    "of_training",
-    "picture",
     "plain",
     "returns",
+    "rows",
+    "summary",
     "tallies",
     "tally",
     "target",

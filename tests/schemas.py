@@ -271,7 +271,7 @@ VALIDATE = answer(
             **_SETTING,
         )
     ),
-    statements=some(answer(id=TEXT, text=TEXT, verdict=TEXT)),
+    statements=some(answer(id=TEXT, text=TEXT, verdict=null_or(TEXT))),
     models=COUNT,
     diverged=COUNT,
     compared=COUNT,

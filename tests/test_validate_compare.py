@@ -19,7 +19,7 @@ from validate import predict, statistics
 from validate import trajectory as along
 from validate.checks import POWER, control, defeat_of, judge
 from validate.experiments import Recipe, Run, Setting, Trained
-from validate.quantities import Sample, change
+from validate.predict import Sample, change
 from validate.statistics import Estimate, verdict
 from validate.suites import parse
 

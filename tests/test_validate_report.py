@@ -19,7 +19,7 @@ from validate import plotting as draw
 from validate import predict
 from validate.checks import judge
 from validate.experiments import Setting
-from validate.quantities import Sample
+from validate.predict import Sample
 from validate.report import gaps, write
 from validate.runner import Report
 from validate.suites import parse
@@ -109,7 +109,7 @@ def report(tmp_path):
     suite = parse(SUITE, "five")
     models = near_optimum(suite)
     judged = judge(suite, models)
-    return Report(suite, tuple(models), judged, (), (), "store.sqlite")
+    return Report(suite, tuple(models), judged, (), "store.sqlite")
 
 
 def test_the_page_stands_alone(report, tmp_path):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from packing.errors import BadInput
+from validate.extensions import Extension
 from validate.statistics import FAMILY
-from validate.suites import ALONG, CONTROLS, QUANTITIES, load, names, parse
+from validate.suites import ALONG, CONTROLS, QUANTITIES, STUDIES, load, names, parse
 
 GOOD = """
 title = "t"
@@ -60,11 +63,6 @@ quantity = "critical"
 tolerance = 0.05
 reason = "r"
 controls = ["1-S"]
-
-[[statement]]
-id = "a"
-text = "five features form a pentagon"
-by = "pentagon"
 """
 
 
@@ -91,7 +89,6 @@ def test_what_the_file_says_is_what_is_trained():
     assert [cell.setting.S for cell in suite.sweep("three")] == [0.1, 0.2]
     assert [rule.name for rule in suite.rules] == ["five: loss", "spread: loss", "three: critical"]
     assert suite.alpha == pytest.approx(FAMILY / 3)
-    assert suite.statements[0].by == "pentagon"
 
 
 def test_a_seed_of_the_file_holds_for_every_cell_without_one():
@@ -135,7 +132,6 @@ def test_the_hash_follows_what_is_said_and_not_how():
         ("S = [0.1, 0.2]\n", "S = 0.1\n", "S as a list of at least two numbers"),
         ('name = "spread"', 'name = "five"', "two cells are called 'five'"),
         ("minutes = 1", "minutes = -1", "minutes = -1"),
-        ('by = "pentagon"', "", "give by, a text"),
         ("[recipe]", "recipe = 3\n[more]", "unknown key 'more'"),
         ('title = "t"', "title = ", "is no TOML"),
     ],
@@ -207,3 +203,62 @@ def test_the_suites_of_the_issue_are_there():
     sizes = {(c.setting.n, c.setting.d, c.setting.law) for c in load("polytopes").cells}
     assert {(16, 5, "binary"), (16, 5, "uniform"), (24, 4, "binary"), (24, 4, "uniform")} <= sizes
     assert {"binary", "uniform", "exponential"} <= {c.setting.law for c in load("laws").cells}
+
+
+class Notes(Extension):
+    """A smallest extension: a note, and a cell of its own for each."""
+
+    table = "note"
+    command = "python -m notes"
+    quantities: ClassVar = {"length": ("letters of a note", ("1-S",))}
+
+    def parse(self, x):
+        note = SimpleNamespace(**x)
+        cell = {"name": f"cell of {note.name}", "n": 3, "d": 2, "S": 0.5, "runs": 4}
+        return note, [cell]
+
+
+NOTE = """
+[[note]]
+name = "first"
+[[check]]
+cells = ["first"]
+quantity = "length"
+tolerance = 0.1
+reason = "letters are counted"
+"""
+
+
+def test_an_extension_adds_tables_cells_and_quantities():
+    with pytest.raises(BadInput, match="the file has an unknown key 'note'"):
+        parse(GOOD + NOTE, "good")
+    suite = parse(GOOD + NOTE, "good", [Notes()])
+    assert [one.name for one in suite.extra["note"]] == ["first"]
+    (cell,) = suite.owned("first")
+    assert (cell.name, cell.setting.n, len(cell.runs)) == ("cell of first", 3, 4)
+    assert suite.rules[-1].name == "first: length" and suite.words["length"] == "letters of a note"
+    assert suite.command == "python -m notes good" and "length" not in QUANTITIES
+    plain = parse(GOOD, "good", [Notes()])
+    assert not plain.extensions and not plain.extra and plain.command == "packing validate good"
+    assert plain.hash == parse(GOOD, "good").hash
+    for old, new, said in (
+        ('["first"]', '["second"]', "there is no map 'second'"),
+        ("tolerance = 0.1", 'tolerance = 0.1\ncontrols = ["law"]', "give a list of some of 1-S"),
+        ("length", "lenght", "no quantity 'lenght': did you mean length"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            parse(GOOD + NOTE.replace(old, new), "good", [Notes()])
+
+
+def test_a_suite_says_what_it_is():
+    suite = load("quick")
+    assert repr(suite).startswith("<Suite quick: ") and suite.to_dict()["models"] == suite.size
+    (table,) = suite._tables()
+    assert [row[0] for row in table.rows] == [rule.name for rule in suite.rules]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_not_installed_and_says_how_it_runs(name):
+    assert name not in names()
+    with pytest.raises(BadInput, match=f"is a study: run python -m studies {name} from a clone"):
+        load(name)

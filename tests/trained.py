@@ -10,8 +10,7 @@ from packing.arrangement import Arrangement
 from packing.types import Float
 from theory.losses.expected import loss
 from validate.experiments import THRESHOLD, Measured, Run, Trained
-from validate.predict import truth
-from validate.quantities import Model
+from validate.predict import Model, truth
 from validate.suites import Suite
 
 

@@ -1,29 +1,39 @@
-"""Defeats: a trained model whose exact loss lies below the predicted optimum refutes it.
+"""Checks: do trained models agree with theory, under rules fixed before training?
+
+A check is an equivalence test. With the interval [lo, hi] of the measured quantity (simultaneous
+over the suite, see `statistics`) and the tolerance t that the suite states with its reason,
+
+    agree           lo >= predicted - t and hi <= predicted + t
+    disagree        the interval and predicted +- t have nothing in common
+    inconclusive    otherwise
+
+so the noisier the estimate, the harder it is to agree. A defeat is a trained model that refutes its
+prediction whatever the checks say:
 
     loss + error bound < predicted - rounding
 
-with the error bound of the trained model's exact loss, and how far the predicted loss may be from
-that of its own minimum.
+with the error bound of its exact loss, and how far the predicted loss may be from that of its own
+minimum. Negative controls repeat a check against predictions that are known to be wrong: a check
+that accepts everything shows nothing. Predictions are numerical (`predict`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from packing.errors import BadInput
+from packing.results import Result, Table, shown
 from packing.types import Telling
-from studies import maps
-from studies.maps_predicted import wrong_of
 from validate import predict
-from validate.cells import MAPPED
 from validate.experiments import Measured, Setting, Trained
-from validate.predict import Truth
-from validate.quantities import MEASURED, Model, Quantity, Sample, change
+from validate.extensions import Extension
+from validate.predict import MEASURED, Model, Quantity, Sample, Truth, change
 from validate.statistics import Estimate, Verdict, agreed, verdict
-from validate.suites import RELATIVE, Cell, Rule, Suite
+from validate.suites import RELATIVE, Rule, Suite
 from validate.trajectory import ALONG
 
 
@@ -42,10 +52,9 @@ class Defeat:
 
 def defeat_of(trained: Trained, measured: Measured) -> Defeat | None:
     """The defeat that a model is, if its exact loss lies below the predicted optimum."""
-    setting = trained.run.setting
-    if measured.loss is None or not setting.independent or not np.isfinite(measured.loss):
+    if measured.loss is None or not trained.run.setting.independent:
         return None
-    right = predict.truth(setting)
+    right = predict.truth(trained.run.setting)
     return below((trained, measured), right.loss, right.rounding)
 
 
@@ -68,15 +77,12 @@ def below(model: Model, predicted: float, rounding: float) -> Defeat | None:
     )
 
 
-# Negative controls: the same data against predictions that are known to be wrong.
+# --- negative controls ---
 #
-# A check that accepts everything shows nothing. So each check is repeated against wrong readings of
-# theory: another arrangement, S read as 1 - S, another law, biases dropped. The shift is how far
-# the
-# prediction moves. Beyond `POWER` tolerances the trained models must reject it (verdict disagree);
-# below, the check cannot tell the two apart, and says so. The factor leaves room for the
-# interval: a
-# control two tolerances away would already be rejected by every interval that lets the check agree.
+# The shift is how far a wrong reading moves the prediction. Beyond `POWER` tolerances the trained
+# models must reject it (verdict disagree); below, the check cannot tell the two apart, and says so.
+# The factor leaves room for the interval: a control two tolerances away would already be rejected
+# by every interval that lets the check agree.
 
 
 POWER = 3.0
@@ -87,7 +93,6 @@ MEANING = {
     "1-S": "S read as 1 - S",
     "law": "the other law",
     "bias": "biases dropped",
-    "prototypes": "prototypes passed off as optima",
 }
 
 
@@ -146,22 +151,11 @@ def count(checks: Sequence[Check], which: Callable[[Control], bool]) -> int:
     return sum(which(one) for check in checks for one in check.controls)
 
 
-# Compare: do trained models agree with theory, under rules fixed before training?
-#
-# A check is an equivalence test. With the interval [lo, hi] of the measured quantity (simultaneous
-# over the suite, see `statistics`) and the tolerance t that the suite states with its reason,
-#
-#     agree           lo >= predicted - t and hi <= predicted + t
-#     disagree        the interval and predicted +- t have nothing in common
-#     inconclusive    otherwise
-#
-# so the noisier the estimate, the harder it is to agree. A defeat is a trained model whose exact
-# loss, error bound included, lies below the predicted optimum by more than that one's rounding: it
-# refutes the prediction whatever the checks say. Predictions are numerical (`predict`).
+# --- checks ---
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Result):
     """A check and what came of it.
 
     Parameters
@@ -194,6 +188,23 @@ class Check:
     unit: str = ""
     status: str = ""
 
+    def _values(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        low, high = (shown(float(end), 6) for end in self.interval)
+        return [
+            (self.name, self.verdict),
+            ("measured", f"{shown(self.measured, 6)} [{low}, {high}] {self.unit}".rstrip()),
+            ("predicted", f"{shown(self.predicted, 6)} ± {shown(self.tolerance, 3)}"),
+            ("reason", self.reason),
+        ]
+
+    def _tables(self) -> Sequence[Table]:
+        names = ("name", "predicted", "shift", "power", "verdict", "rejected")
+        rows = [[getattr(one, name) for name in names] for one in self.controls]
+        return [Table(f"Negative controls of {self.name}", names, rows)]
+
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
@@ -211,8 +222,8 @@ class Judgement:
         Chance of each interval to miss.
     compared, predictions : int
         Trained models compared with a predicted optimum, and how many optima those were.
-    maps : tuple of Found
-        What was found in each map of the suite.
+    extra : mapping of str to sequence
+        What the suite's extensions found, by the names of their tables.
     """
 
     checks: tuple[Check, ...]
@@ -222,7 +233,7 @@ class Judgement:
     alpha: float
     compared: int
     predictions: int
-    maps: tuple[maps.Found, ...] = ()
+    extra: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def judge(suite: Suite, models: Sequence[Model], progress: Telling | None = None) -> Judgement:
@@ -250,29 +261,28 @@ def judge(suite: Suite, models: Sequence[Model], progress: Telling | None = None
         samples[cell.name] = Sample(tuple(by_key[run.key] for run in cell.runs), cell.groups)
 
     tell = progress or (lambda *_: None)
-    mapped = {cell.setting for cell in suite.cells if cell.map}
-    searched = [c for c in suite.cells if c.setting.n <= predict.SEARCHED and not c.map]
+    owned = [cell for cell in suite.cells if cell.owner]
+    searched = [c for c in suite.cells if c.setting.n <= predict.SEARCHED and not c.owner]
     settings = {c.setting: c.name for c in searched if c.setting.independent}
     held: dict[Setting, list[Model]] = {}
     for model in by_key.values():
         held.setdefault(model[0].run.setting, []).append(model)
-    work, defeats, compared = len(settings) + len(suite.maps) + len(suite.rules), [], 0
+    work, defeats = len(settings) + len(suite.rules), []
     for i, (setting, name) in enumerate(settings.items()):
         tell("comparing", i / work, f"predicting {name}")
-        compared += len(held[setting])
         defeats += [x for model in held[setting] if (x := defeat_of(*model)) is not None]
-    found: dict[str, maps.Found] = {}
-    for i, plan in enumerate(suite.maps):
-        tell("comparing", (len(settings) + i) / work, f"predicting {plan.name}")
-        cells = [cell for cell in suite.cells if cell.map == plan.name]
-        found[plan.name] = maps.found_in(plan, cells, by_key)
-        compared += found[plan.name].loss.size
-        defeats += _beaten(found[plan.name], cells, by_key)
+    found: dict[str, Sequence[Any]] = {}
+    judges: dict[str, Extension] = {}
+    for one in suite.extensions:
+        found[one.table] = one.judge(suite, by_key, tell)
+        defeats += one.defeats(suite, found[one.table], by_key)
+        judges |= dict.fromkeys(one.quantities, one)
     checks = []
     for i, rule in enumerate(suite.rules):
-        tell("comparing", (work - len(suite.rules) + i) / work, rule.name)
-        if rule.quantity in MAPPED:
-            checks.append(_mapped(suite, rule, found[rule.cell]))
+        tell("comparing", (len(settings) + i) / work, rule.name)
+        if rule.quantity in judges:
+            by = judges[rule.quantity]
+            checks.append(by.check(suite, rule, found[by.table]))
         else:
             checks.append(_check(suite, rule, samples))
     flaws = broken(checks)
@@ -286,38 +296,9 @@ def judge(suite: Suite, models: Sequence[Model], progress: Telling | None = None
         broken=flaws,
         verdict="defeated" if defeats else overall,
         alpha=suite.alpha,
-        compared=compared,
-        predictions=len(settings) + len(mapped),
-        maps=tuple(found.values()),
-    )
-
-
-def _beaten(
-    found: maps.Found, cells: Sequence[Cell], models: Mapping[str, Model]
-) -> Iterator[Defeat]:
-    """The defeats of a map: any of its models, not only the best of a cell."""
-    right = found.right
-    for place, cell in enumerate(cells):
-        at = divmod(place, len(found.plan.S))
-        for run in cell.runs:
-            one = below(models[run.key], float(right.loss[at]), float(right.rounding[at]))
-            if one is not None:
-                yield one
-
-
-def _mapped(suite: Suite, rule: Rule, found: maps.Found) -> Check:
-    """A share of the cells of a map against its prediction, and against wrong readings."""
-    expected = maps.reading(rule.quantity, found, found.right)
-    estimate = maps.measured(rule.quantity, found, found.right, suite.alpha)
-    controls = []
-    for name in rule.controls:
-        wrong = wrong_of(found.plan, name)
-        told = maps.measured(rule.quantity, found, wrong, suite.alpha)
-        moved = maps.shift(rule.quantity, found, wrong)
-        value = maps.reading(rule.quantity, found, wrong)
-        controls.append(control(name, value, moved, told, rule.tolerance))
-    return _judged(
-        rule, expected, estimate, rule.tolerance, controls, "of the cells", found.right.status
+        compared=sum(len(held[s]) for s in settings) + sum(len(c.runs) for c in owned),
+        predictions=len(settings) + len({cell.setting for cell in owned}),
+        extra=found,
     )
 
 
@@ -336,7 +317,7 @@ def _check(suite: Suite, rule: Rule, samples: Mapping[str, Sample]) -> Check:
         told = quantity.measured(wrong, sample, suite.alpha)
         shift = quantity.shift(right, wrong, sample)
         controls.append(control(name, quantity.reading(wrong, sample), shift, told, tolerance))
-    return _judged(rule, expected, estimate, tolerance, controls, quantity.unit, right.status)
+    return judged(rule, expected, estimate, tolerance, controls, quantity.unit, right.status)
 
 
 def _critical(suite: Suite, rule: Rule, samples: Mapping[str, Sample]) -> Check:
@@ -353,7 +334,7 @@ def _critical(suite: Suite, rule: Rule, samples: Mapping[str, Sample]) -> Check:
         if wrong is not None:
             shift = abs(wrong - expected)
             controls.append(control(name, wrong, shift, estimate, rule.tolerance))
-    return _judged(rule, expected, estimate, rule.tolerance, controls, "", ladder.evidence)
+    return judged(rule, expected, estimate, rule.tolerance, controls, "", ladder.evidence)
 
 
 def _wrong_star(setting: Setting, name: str, right: float) -> float | None:
@@ -367,7 +348,7 @@ def _wrong_star(setting: Setting, name: str, right: float) -> float | None:
     return min(others, key=lambda S: abs(S - right)) if others else None
 
 
-def _judged(
+def judged(
     rule: Rule,
     expected: float,
     estimate: Estimate,
@@ -376,6 +357,7 @@ def _judged(
     unit: str,
     status: str,
 ) -> Check:
+    """A check with its verdict."""
     return Check(
         name=rule.name,
         cell=rule.cell,
@@ -405,4 +387,5 @@ __all__ = [
     "count",
     "defeat_of",
     "judge",
+    "judged",
 ]

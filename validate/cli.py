@@ -59,8 +59,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
         packing validate quick
         packing validate polytopes --device cpu --out polytopes
         packing validate polytopes --out polytopes --resume
-        packing validate chapter --engine-backend loky --jobs 16
-        packing validate chapter --engine-backend dask:tcp://10.0.0.1:8786
+        packing validate polytopes --engine-backend loky --jobs 16
+        packing validate polytopes --engine-backend dask:tcp://10.0.0.1:8786
         packing validate my-suite.toml --json
         """,
 )
@@ -116,11 +116,13 @@ def validate_command(
     listed: bool,
     as_json: bool,
 ) -> int:
-    from validate.suites import SuiteList, load, names
+    from validate import suites as installed
 
+    suites = click.get_current_context().obj or installed
+    load, names = suites.load, suites.names
     if listed:
         chosen = names() if suite is None else (suite,)
-        show(SuiteList(tuple(load(name) for name in chosen)), as_json)
+        show(installed.SuiteList(tuple(load(name) for name in chosen)), as_json)
         return OK
     if suite is None:
         raise BadInput(f"no suite was named: give one of {', '.join(names())}, or a TOML file")

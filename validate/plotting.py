@@ -19,8 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from packing.plotting import GREY, PALETTE, new_figure
 from packing.types import Float
 from validate.checks import Check
-from validate.predict import Truth, distance
-from validate.quantities import Model, Sample
+from validate.predict import Model, Sample, Truth, distance
 from validate.trajectory import exact_path, losses_along, rotation
 
 BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]

@@ -1,10 +1,10 @@
 """The report of a suite: one page that needs nothing else, and its tables as CSV and JSON.
 
-report.html   verdict, checks, negative controls, defeats, statements, what was trained, pictures
-              (inside the page), what was not shown, provenance
+report.html   verdict, checks, negative controls, defeats, sections of extensions, what was
+              trained, pictures (inside the page), what was not shown, provenance
 checks.csv    a row for each check;  runs.csv    a row for each trained model
 report.json   what `packing validate --json` prints, and the gaps
-maps.csv      a row for each cell of each map, and the pictures of each; where a suite has maps
+and the files of the extensions that the suite uses
 
 All are prepared first and then put in place, so a folder holds a whole report or none of it.
 """
@@ -25,22 +25,25 @@ from packing.errors import BadInput
 from packing.files import replacing
 from packing.formats import render
 from packing.results import Evidence, plain
-from studies.maps_page import cells_csv, pictures, section, stem
 from validate import markup, predict
 from validate import plotting as draw
 from validate.checks import MEANING, POWER, Check, Control, broken, count
-from validate.predict import Truth
-from validate.quantities import Sample
+from validate.predict import Sample, Truth
 from validate.runner import Report
 from validate.store import COLUMNS, row_of
-from validate.suites import ALONG, QUANTITIES
+from validate.suites import ALONG
 
 
 def page(
-    report: Report, gaps: Sequence[str], drawn: Mapping[str, dict[str, bytes]] | None = None
+    report: Report, gaps: Sequence[str], files: Mapping[str, str | bytes] | None = None
 ) -> str:
-    """The report as one HTML page, pictures inside; those of the maps come as bytes."""
+    """The report as one HTML page, pictures inside; files are those of its extensions."""
     suite, checks = report.suite, report.checks
+    more = [
+        part
+        for one in suite.extensions
+        for part in one.section(suite, report.judgement.extra[one.table], files or {})
+    ]
     return markup.page(
         report=report,
         suite=suite,
@@ -48,7 +51,7 @@ def page(
         power=POWER,
         checks_drawn=draw.png(draw.draw_checks(checks)) if checks else b"",
         reasons=[
-            (quantity, QUANTITIES[quantity], reason)
+            (quantity, suite.words[quantity], reason)
             for quantity, reason in dict.fromkeys((c.quantity, c.reason) for c in checks)
         ],
         controls=[_control(check, one) for check in checks for one in check.controls],
@@ -56,7 +59,7 @@ def page(
             (d.key, _setting(d.setting), d.loss, d.error_bound, d.predicted, d.rounding)
             for d in report.defeats
         ],
-        more=Markup("\n".join(section(report, drawn or {}))),
+        more=Markup("\n".join(more)),
         cells=list(_cells(report)),
         pictures=list(_pictures(report)),
         gaps=gaps,
@@ -89,16 +92,10 @@ def _control(check: Check, one: Control) -> tuple[Any, ...]:
 
 
 def _cells(report: Report) -> Iterator[tuple[Any, ...]]:
-    """A row for each cell, and one for all cells of a map."""
+    """A row for each cell that no extension owns."""
     samples = _samples(report)
-    for plan in report.suite.maps:
-        mine = [cell for cell in report.suite.cells if cell.map == plan.name]
-        size = f"{len(plan.ratio)} × {len(plan.S)} cells of {plan.runs}"
-        r, S = (f"{axis[0]:g} to {axis[-1]:g}" for axis in (plan.ratio, plan.S))
-        said = f"n = {plan.n}, d = {plan.d}, S = {S}, importance {r}, {plan.law}"
-        yield plan.name, said, size, mine[0].recipe.steps, "", "", "a map", ""
     for cell in report.suite.cells:
-        if cell.map:
+        if cell.owner:
             continue
         sample = samples[cell.name]
         names = Counter(measured.name for _, measured in sample.best)
@@ -121,7 +118,7 @@ def _pictures(report: Report) -> Iterator[tuple[bytes, str]]:
     samples = _samples(report)
     found: list[tuple[str, Sample, Truth]] = []
     for cell in report.suite.cells:
-        if cell.setting.independent and not cell.map:
+        if cell.setting.independent and not cell.owner:
             found.append((cell.name, samples[cell.name], predict.truth(cell.setting)))
     if not found:
         return
@@ -147,7 +144,7 @@ def _provenance(report: Report) -> list[tuple[str, Any]]:
     return [
         ("suite", f"{report.suite.name}, hash {report.suite.hash}"),
         *([("note", "the suite's file has changed since its first session")] * report.changed),
-        ("command", f"packing validate {report.suite.name}"),
+        ("command", report.suite.command),
         ("device", report.device),
         ("seconds of training", round(report.seconds, 1)),
         ("store", report.store),
@@ -203,29 +200,28 @@ def write(report: Report, folder: str | os.PathLike[str]) -> Path:
         If the folder cannot be made or written to.
     """
     where = Path(folder)
-    maps = report.judgement.maps
-    drawn = {found.plan.name: pictures(found) for found in maps}
-    texts = {
-        "report.html": page(report, gaps(report), drawn),
+    extra = report.judgement.extra
+    more = {
+        name: content
+        for one in report.suite.extensions
+        for name, content in one.files(report.suite, extra[one.table]).items()
+    }
+    files: dict[str, str | bytes] = {
+        "report.html": page(report, gaps(report), more),
         "report.json": as_json(report),
         "runs.csv": runs_csv(report),
         "checks.csv": checks_csv(report),
-    }
-    if maps:
-        texts["maps.csv"] = cells_csv(maps)
-    images = {
-        stem(report, found, what): image
-        for found in maps
-        for what, image in drawn[found.plan.name].items()
+        **more,
     }
     try:
         where.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:  # leaves in reverse: the page comes into place last
-            temporary = {n: stack.enter_context(replacing(where / n)) for n in (*texts, *images)}
-            for name, text in texts.items():
-                temporary[name].write_text(text, encoding="utf-8")
-            for name, image in images.items():
-                temporary[name].write_bytes(image)
+            temporary = {name: stack.enter_context(replacing(where / name)) for name in files}
+            for name, content in files.items():
+                if isinstance(content, bytes):
+                    temporary[name].write_bytes(content)
+                else:
+                    temporary[name].write_text(content, encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"the report in {where} cannot be written: {reason}") from None

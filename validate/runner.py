@@ -166,10 +166,6 @@ VERDICTS = {
 """What a suite comes to, each with its sentence."""
 
 
-STATED = ("id", "text", "verdict", "predicted", "trained", "note")
-"""What is said of a statement of the ledger; its picture is on the page alone."""
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(Result):
     """What came of a suite.
@@ -181,8 +177,6 @@ class Report(Result):
         Every model of the suite, in its order.
     judgement : Judgement
         Checks, controls and defeats.
-    statements : tuple
-        The ledger, where the suite has one.
     sessions : tuple of Session
         Every session in which this suite was trained: versions, devices, times.
     store : str
@@ -194,7 +188,6 @@ class Report(Result):
     suite: Suite
     models: tuple[Model, ...]
     judgement: Judgement
-    statements: tuple[Any, ...]
     sessions: tuple[Session, ...]
     store: str
     page: str | None = None
@@ -216,7 +209,7 @@ class Report(Result):
     def advice(self) -> str:
         """The verdict as a sentence."""
         if self.verdict == "agree" and not self.checks:
-            return "it makes no checks; its statements, each with a verdict, are the result"
+            return "it makes no checks; what it measures is the result"
         return VERDICTS[self.verdict]
 
     @property
@@ -235,7 +228,7 @@ class Report(Result):
         return sum(trained.seconds for trained, _ in self.models)
 
     def _values(self) -> dict[str, Any]:
-        suite, judged = self.suite, self.judgement
+        suite, judged, extra = self.suite, self.judgement, self.extra
         values = {
             "suite": suite.name,
             "title": suite.title,
@@ -243,13 +236,11 @@ class Report(Result):
             "changed": self.changed,
             "verdict": self.verdict,
             "advice": self.advice,
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [check.to_dict() for check in self.checks],
             "broken": list(judged.broken),
             "defeats": [defeat_values(defeat) for defeat in self.defeats],
-            "statements": [
-                {name: getattr(one, name, None) for name in STATED} for one in self.statements
-            ],
-            "maps": self.maps,
+            "statements": extra.get("statements", []),
+            "maps": extra.get("maps", []),
             "models": len(self.models),
             "diverged": self.diverged,
             "compared": judged.compared,
@@ -286,15 +277,8 @@ class Report(Result):
 
     def _tables(self) -> list[Table]:
         found = [_table_of_checks(self.checks)] if self.checks else []
-        if self.maps:
-            from studies.maps_page import rows as compared
-
-            found.append(
-                Table("Maps", ["", *(m["map"] for m in self.maps)], [*compared(self.maps)])
-            )
-        if self.statements:
-            said = [[one.id, getattr(one, "verdict", None), one.text] for one in self.statements]
-            found.append(Table("Ledger", ["", "verdict", "statement"], said))
+        for one in self.suite.extensions:
+            found += one.shown(self.extra[f"{one.table}s"])
         if self.defeats:
             columns = ["n", "d", "S", "one_minus_S", "law", "seed", "loss", "predicted"]
             values = [defeat_values(defeat) for defeat in self.defeats]
@@ -309,13 +293,10 @@ class Report(Result):
         return sum(trained.status == "diverged" for trained, _ in self.models)
 
     @cached_property
-    def maps(self) -> list[dict[str, Any]]:
-        """What each map of the suite came to."""
-        if not self.judgement.maps:
-            return []
-        from studies.maps import summary
-
-        return [summary(found) for found in self.judgement.maps]
+    def extra(self) -> dict[str, list[dict[str, Any]]]:
+        """What came of the tables of the suite's extensions, as JSON values."""
+        found = self.judgement.extra
+        return {f"{one.table}s": one.values(found[one.table]) for one in self.suite.extensions}
 
 
 def defeat_values(defeat: Defeat) -> dict[str, Any]:
@@ -421,7 +402,6 @@ def run_suite(
             train_missing(store, session, parts, where, progress, engine=engine, workers=workers)
         models = tuple(store.load([run.key for run in suite.runs]))
         judgement = judge(suite, models, progress)
-        statements = _stated(suite, models, progress)
         store.conclude(
             session,
             [asdict(check) for check in judgement.checks],
@@ -432,7 +412,6 @@ def run_suite(
             suite=suite,
             models=models,
             judgement=judgement,
-            statements=statements,
             sessions=store.sessions(suite.name),
             store=STORE,
         )
@@ -484,15 +463,6 @@ def _asked(store: Store, keys: Iterable[str]) -> set[str]:
             return reading.finished(keys)
     except BadInput:  # whoever writes will meet it too, and say so
         return set()
-
-
-def _stated(suite: Suite, models: Sequence[Model], progress: Telling | None) -> tuple[Any, ...]:
-    """The ledger of a suite that has one."""
-    if not suite.statements:
-        return ()
-    from studies.ledger import state
-
-    return tuple(state(suite, models, progress))
 
 
 def _opened(folder: Path, suite: Suite, resume: bool) -> Store:

@@ -7,13 +7,12 @@ A suite is one file in `validate/declared`, or any TOML file of the same form:
     [recipe]                           how models are trained, unless a cell says otherwise
     [[cell]]                           models of one setting: name, n, d, S, runs, groups, ...
     [[sweep]]                          the same along a list of S, for the S at which phases change
-    [[map]]                            the same over a plane of importance and S (`maps_declared`)
     [[check]]                          cells, quantity, tolerance, its reason, negative controls
-    [[statement]]                      a sentence of the ledger: id, text, by
 
-The runs of a cell are cut into groups, and the best model of each group is what is measured.
-A key that is not known, or a value that cannot be, is refused by name. The hash of a suite covers
-all that the file says except comments.
+An extension (`validate.extensions`) may add tables of its own. Training finds minima and not always
+the least, so the runs of a cell are cut into groups, and the best model of each group is what is
+measured. A key that is not known, or a value that cannot be, is refused by name. The hash of a
+suite covers all that the file says except comments.
 """
 
 from __future__ import annotations
@@ -24,50 +23,239 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from packing.errors import BadInput
-from packing.results import Result
-from studies.maps_declared import map_of
-from validate.cells import (
-    ALONG,
-    CONTROLS,
-    MAPPED,
-    QUANTITIES,
-    RELATIVE,
-    Cell,
-    Map,
-    Rule,
-    Statement,
-    Suite,
-    count,
-    is_number,
-    known,
-    positive,
-    tables,
-    text,
-)
-from validate.experiments import Recipe, Setting
+from packing.results import Result, Table
+from validate.experiments import Recipe, Run, Setting
+from validate.extensions import Extension
 from validate.statistics import fewest_groups, level
 
 FOLDER = Path(__file__).parent / "declared"
 
+STUDIES = ("chapter", "phase-diagram", "staircase", "surplus", "surplus-large")
+"""Suites that are studies: they run from a clone of the repository (`python -m studies`)."""
+
 _MODEL = ("n", "d", "S", "law", "importance", "bias", "relu", "joint")
 _CELL = {"name", *_MODEL, "runs", "groups", "seed", "wrong", "recipe"}
 _CHECK = {"cells", "quantity", "tolerance", "reason", "controls"}
-_WORDS = ("title", "about", "minutes", "needs", "seed", "recipe")
-_TOP = {*_WORDS, "cell", "sweep", "map", "check", "statement"}
+_TOP = {"title", "about", "minutes", "needs", "seed", "recipe", "cell", "sweep", "check"}
+
+CONTROLS = ("arrangement", "1-S", "law", "bias")
+"""Negative controls: another arrangement, S read as 1 - S, another law, biases dropped."""
+
+QUANTITIES = {
+    "loss": "exact loss of the best model of a group",
+    "simulation": "simulated less exact loss, as a fraction of the exact one",
+    "represented": "features represented by the best model of a group",
+    "d_star": "D* = d / |W|^2 of the best model of a group",
+    "distance": "distance of the best model's Gram matrix to the predicted one's",
+    "name": "share of groups whose best model has the predicted name",
+    "min_angle": "smallest angle between features of the best model, degrees",
+    "critical": "S at which the best model of a group changes phase",
+    "path": "loss along training, relative to training on the exact loss",
+    "settled": "distance of the Gram matrix at half of the steps to the last one",
+    "turned": "rotation of the vectors after their Gram matrix has settled, degrees",
+}
+"""What a check can look at; relative tolerances are those of `RELATIVE`."""
+
+RELATIVE = ("loss", "d_star")
+"""Quantities whose tolerance is a fraction of the predicted value."""
+
+ALONG = ("path", "settled", "turned")
+"""Quantities that need snapshots along training."""
 
 
-def names() -> tuple[str, ...]:
-    """Names of the suites that come with the project."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+@dataclass(frozen=True)
+class Cell:
+    """Models of one setting, trained from different seeds.
+
+    Parameters
+    ----------
+    name : str
+    setting : Setting
+    recipe : Recipe
+    seeds : tuple of int
+    groups : int
+        The runs are cut into that many groups of equal size.
+    wrong : str
+        Blocks of the arrangement that is *not* expected, for the negative control.
+    sweep : str
+        The sweep that the cell belongs to, or empty.
+    owner : str
+        What of an extension (as a map) owns the cell and says what is predicted for it, or empty.
+    """
+
+    name: str
+    setting: Setting
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    groups: int
+    wrong: str = ""
+    sweep: str = ""
+    owner: str = ""
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Its runs, group after group."""
+        return tuple(Run(self.setting, self.recipe, seed) for seed in self.seeds)
 
 
-def load(name: str | Path) -> Suite:
+@dataclass(frozen=True)
+class Rule:
+    """A check as declared: what is compared, how near it has to be, and why.
+
+    ``cell`` names a cell, a sweep where the quantity is ``critical``, or the owner of cells where
+    it is an extension's.
+    """
+
+    cell: str
+    quantity: str
+    tolerance: float
+    reason: str
+    controls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell}: {self.quantity}"
+
+
+@dataclass(frozen=True, repr=False)
+class Suite(Result):
+    """A declared suite.
+
+    Parameters
+    ----------
+    name, title, about, needs : str
+    minutes : float
+        What it takes on two cores.
+    cells : tuple of Cell
+    rules : tuple of Rule
+        Its checks, one cell each.
+    hash : str
+        SHA-256 of what the file says.
+    extensions : tuple of Extension
+        Those whose tables the file has.
+    extra : mapping of str to tuple
+        What those tables say, by their names.
+    """
+
+    name: str
+    title: str
+    about: str
+    minutes: float
+    needs: str
+    cells: tuple[Cell, ...]
+    rules: tuple[Rule, ...]
+    hash: str
+    extensions: tuple[Extension, ...] = ()
+    extra: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def alpha(self) -> float:
+        """Chance of each interval to miss, such that all hold together with 99%."""
+        return level(len(self.rules))
+
+    @property
+    def size(self) -> int:
+        """How many runs there are, counted without their keys, which take seconds for thousands."""
+        return len({(c.setting, c.recipe, seed) for c in self.cells for seed in c.seeds})
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run once, in the order of the cells."""
+        return tuple({run.key: run for cell in self.cells for run in cell.runs}.values())
+
+    @property
+    def command(self) -> str:
+        """What runs it."""
+        return f"{(self.extensions or (Extension,))[0].command} {self.name}"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What its checks can look at, name by name."""
+        more = (one.quantities.items() for one in self.extensions)
+        return QUANTITIES | {name: said for items in more for name, (said, _) in items}
+
+    def cell(self, name: str) -> Cell:
+        return next(cell for cell in self.cells if cell.name == name)
+
+    def sweep(self, name: str) -> tuple[Cell, ...]:
+        """Cells of a sweep, S rising."""
+        return tuple(cell for cell in self.cells if cell.sweep == name)
+
+    def owned(self, name: str) -> tuple[Cell, ...]:
+        """Cells of an owner, in their order."""
+        return tuple(cell for cell in self.cells if cell.owner == name)
+
+    def _values(self) -> Mapping[str, Any]:
+        return {
+            "name": self.name,
+            "title": self.title,
+            "about": " ".join(self.about.split()),
+            "minutes": self.minutes,
+            "needs": self.needs,
+            "models": self.size,
+            "checks": [rule.name for rule in self.rules],
+            "statements": [one.id for one in self.extra.get("statement", ())],
+            "hash": self.hash,
+        }
+
+    def _facts(self) -> Sequence[tuple[str, str]]:
+        values = self._values()
+        parts = [(values["models"], "model"), (len(self.rules), "check")]
+        parts += [(len(values["statements"]), "statement")] * bool(values["statements"])
+        return [
+            (self.name, self.title),
+            ("checks", values["about"]),
+            ("size", ", ".join(f"{many} {what}{'s' * (many != 1)}" for many, what in parts)),
+            ("takes", f"{self.minutes:g} minute{'s' * (self.minutes != 1)} on two cores"),
+            ("needs", self.needs),
+        ]
+
+    def _tables(self) -> Sequence[Table]:
+        rows = [(r.name, r.tolerance, ", ".join(r.controls), r.reason) for r in self.rules]
+        return [Table(self.title, ("check", "tolerance", "controls", "reason"), rows)]
+
+
+@dataclass(frozen=True, repr=False)
+class SuiteList(Result):
+    """Suites: what each checks, how long it takes and what it needs."""
+
+    suites: tuple[Suite, ...]
+
+    def _values(self) -> dict[str, Any]:
+        return {"suites": [suite.to_dict() for suite in self.suites]}
+
+    def _facts(self) -> list[tuple[str, str]]:
+        found = []
+        for suite in self.suites:
+            first, *more = suite._facts()
+            found += [first, *((f"  {name}", said) for name, said in more)]
+        return found
+
+
+# --- reading a file ---
+
+
+def names(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Names of the suites of a folder: those that come with the project."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def load(name: str | Path, *, folder: Path = FOLDER, extensions: Sequence[Extension] = ()) -> Suite:
     """A suite by its name, or from a file that ends in .toml.
+
+    Parameters
+    ----------
+    name : str or path
+    folder : path
+        Where names are looked up.
+    extensions : sequence of Extension
+        That it may use.
 
     Raises
     ------
@@ -76,20 +264,26 @@ def load(name: str | Path) -> Suite:
     """
     path = Path(name)
     if path.suffix != ".toml":
-        if str(name) not in names():
-            near = difflib.get_close_matches(str(name), names(), 1)
-            hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(names())}"
+        known_names = names(folder)
+        if str(name) in STUDIES and str(name) not in known_names:
+            raise BadInput(
+                f"the suite {name} is a study: run python -m studies {name} from a clone of the "
+                "repository"
+            )
+        if str(name) not in known_names:
+            near = difflib.get_close_matches(str(name), known_names, 1)
+            hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(known_names)}"
             raise BadInput(f"there is no suite {str(name)!r}: {hint}")
-        path = FOLDER / f"{name}.toml"
+        path = folder / f"{name}.toml"
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise BadInput(f"the suite {path} cannot be read: {reason}") from None
-    return parse(text, path.stem)
+    return parse(text, path.stem, extensions)
 
 
-def parse(text: str, name: str) -> Suite:
+def parse(text: str, name: str, extensions: Sequence[Extension] = ()) -> Suite:
     """A suite from the text of its file.
 
     Raises
@@ -102,38 +296,41 @@ def parse(text: str, name: str) -> Suite:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"suite {name} is no TOML: {error}") from None
     try:
-        return _suite(data, name)
+        return _suite(data, name, extensions)
     except BadInput as error:
         raise BadInput(f"suite {name}: {error}") from None
 
 
-def _suite(data: Mapping[str, Any], name: str) -> Suite:
-    known(data, _TOP, "the file")
+def _suite(data: Mapping[str, Any], name: str, extensions: Sequence[Extension]) -> Suite:
+    known(data, _TOP | {one.table for one in extensions}, "the file")
+    extensions = tuple(one for one in extensions if one.table in data)
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     recipe = data.get("recipe", {})
     seed = count(data, "seed", "the file", 0, 0)
     cells = [_cell({"seed": seed, **x}, recipe) for x in tables(data, "cell")]
     for x in tables(data, "sweep"):
         cells += _sweep({"seed": seed, **x}, recipe)
-    maps = []
-    for x in tables(data, "map"):
-        plan, places = map_of(x)
-        maps.append(plan)
-        shared = {k: x[k] for k in ("n", "d", "runs", "seed", "recipe") if k in x}
-        for place in places:
-            cells.append(_cell({"seed": seed, **shared, **place}, recipe, of_map=plan.name))
-    taken = [cell.name for cell in cells] + sorted({c.sweep for c in cells if c.sweep})
-    for one, times in Counter([*taken, *(plan.name for plan in maps)]).items():
+    extra: dict[str, tuple[Any, ...]] = {}
+    for one in extensions:
+        parsed = [one.parse(x) for x in tables(data, one.table)]
+        extra[one.table] = tuple(thing for thing, _ in parsed)
+        for thing, owned in parsed:
+            cells += [_cell({"seed": seed, **x}, recipe, owner=thing.name) for x in owned]
+    taken = [cell.name for cell in cells]
+    taken += sorted({c.sweep for c in cells if c.sweep})
+    taken += sorted({c.owner for c in cells if c.owner})
+    for twice, times in Counter(taken).items():
         if times > 1:
-            raise BadInput(f"two cells are called {one!r}: give each a name of its own")
-    rules = tuple(rule for x in tables(data, "check") for rule in _rules(x, cells))
-    statements = tuple(_statement(x) for x in tables(data, "statement"))
-    if not rules and not statements:
-        raise BadInput("it checks nothing: give at least one [[check]] or [[statement]]")
+            raise BadInput(f"two cells are called {twice!r}: give each a name of its own")
+    quantities = {q: fit for one in extensions for q, (_, fit) in one.quantities.items()}
+    rules = tuple(r for x in tables(data, "check") for r in _rules(x, cells, quantities))
+    if not rules and not any(extra.values()):
+        either = " or ".join(f"[[{key}]]" for key in ("check", *(e.table for e in extensions)))
+        raise BadInput(f"it checks nothing: give at least one {either}")
     for rule in rules:
         if sum(other.name == rule.name for other in rules) > 1:
             raise BadInput(f"the check {rule.name!r} is declared twice: keep one")
-    _enough(rules, cells)
+    _enough([rule for rule in rules if rule.quantity not in quantities], len(rules), cells)
     return Suite(
         name=name,
         title=text(data, "title", "the file"),
@@ -142,14 +339,14 @@ def _suite(data: Mapping[str, Any], name: str) -> Suite:
         needs=text(data, "needs", "the file"),
         cells=tuple(cells),
         rules=rules,
-        statements=statements,
         hash=digest,
-        maps=tuple(maps),
+        extensions=extensions,
+        extra=extra,
     )
 
 
 def _cell(
-    x: Mapping[str, Any], recipe: Mapping[str, Any], sweep: str = "", of_map: str = ""
+    x: Mapping[str, Any], recipe: Mapping[str, Any], sweep: str = "", owner: str = ""
 ) -> Cell:
     name = text(x, "name", "a cell")
     where = f"cell {name!r}"
@@ -178,7 +375,7 @@ def _cell(
     wrong = x.get("wrong", "")
     if not isinstance(wrong, str):
         raise BadInput(f"{where}: wrong = {wrong!r}: give the name of an arrangement")
-    return Cell(name, setting, how, tuple(range(seed, seed + runs)), groups, wrong, sweep, of_map)
+    return Cell(name, setting, how, tuple(range(seed, seed + runs)), groups, wrong, sweep, owner)
 
 
 def _sweep(x: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Cell]:
@@ -198,16 +395,18 @@ def _recipe(x: Any, where: str) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in x.items()}
 
 
-def _rules(x: Mapping[str, Any], cells: Sequence[Cell]) -> Iterator[Rule]:
+def _rules(
+    x: Mapping[str, Any], cells: Sequence[Cell], more: Mapping[str, tuple[str, ...]]
+) -> Iterator[Rule]:
     where = f"a check of {x.get('quantity', 'nothing')!r}"
     known(x, _CHECK, where)
-    quantity = text(x, "quantity", where)
-    if quantity not in QUANTITIES:
-        near = difflib.get_close_matches(quantity, QUANTITIES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(QUANTITIES)}"
+    quantity, every = text(x, "quantity", where), (*QUANTITIES, *more)
+    if quantity not in every:
+        near = difflib.get_close_matches(quantity, every, 1)
+        hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(every)}"
         raise BadInput(f"there is no quantity {quantity!r}: {hint}")
     controls = x.get("controls", [])
-    fitting = MAPPED.get(quantity, tuple(c for c in CONTROLS if c != "prototypes"))
+    fitting = more.get(quantity, CONTROLS)
     for one in controls if isinstance(controls, list) else [controls]:
         if one not in fitting or not isinstance(controls, list):
             some = ", ".join(fitting)
@@ -216,9 +415,9 @@ def _rules(x: Mapping[str, Any], cells: Sequence[Cell]) -> Iterator[Rule]:
     wanted = x.get("cells")
     if not isinstance(wanted, list) or not wanted:
         raise BadInput(f"{where}: give cells, a list of names")
-    kind = "map" if quantity in MAPPED else "sweep" if quantity == "critical" else "cell"
+    kind = "map" if quantity in more else "sweep" if quantity == "critical" else "cell"
     mine = {
-        "map": {c.map: c for c in cells},
+        "map": {c.owner: c for c in cells},
         "sweep": {c.sweep: c for c in cells},
         "cell": {c.name: c for c in cells},
     }[kind]
@@ -235,83 +434,77 @@ def _rules(x: Mapping[str, Any], cells: Sequence[Cell]) -> Iterator[Rule]:
         yield Rule(one, quantity, tolerance, reason, tuple(controls))
 
 
-def _enough(rules: Sequence[Rule], cells: Sequence[Cell]) -> None:
+def _enough(rules: Sequence[Rule], intervals: int, cells: Sequence[Cell]) -> None:
     """Whether every check can have an interval at all: that takes a number of groups."""
-    least = fewest_groups(level(max(1, len(rules))))
+    least = fewest_groups(level(max(1, intervals)))
     for rule in rules:
-        if rule.quantity in MAPPED:
-            continue  # its cells are the trials
         groups = min(c.groups for c in cells if rule.cell in (c.name, c.sweep))
         if groups < least:
             raise BadInput(
-                f"{rule.name} has {groups} groups: {len(rules)} intervals that hold together with "
+                f"{rule.name} has {groups} groups: {intervals} intervals that hold together with "
                 f"99% need at least {least} groups each"
             )
 
 
-def _statement(x: Mapping[str, Any]) -> Statement:
-    where = f"statement {x.get('id', '')!r}"
-    known(x, {"id", "text", "by"}, where)
-    return Statement(text(x, "id", where), text(x, "text", where), text(x, "by", where))
+# --- values ---
 
 
-# What suites there are, as `packing validate --list` says it.
+def tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The list of tables under a key."""
+    found = data.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(x, dict) for x in found):
+        raise BadInput(f"{key} is no list of tables: write [[{key}]]")
+    return found
 
 
-@dataclass(frozen=True, repr=False)
-class SuiteList(Result):
-    """Suites: what each checks, how long it takes and what it needs."""
-
-    suites: tuple[Suite, ...]
-
-    def _values(self) -> dict[str, Any]:
-        return {
-            "suites": [
-                {
-                    "name": suite.name,
-                    "title": suite.title,
-                    "about": " ".join(suite.about.split()),
-                    "minutes": suite.minutes,
-                    "needs": suite.needs,
-                    "models": suite.size,
-                    "checks": [rule.name for rule in suite.rules],
-                    "statements": [statement.id for statement in suite.statements],
-                    "hash": suite.hash,
-                }
-                for suite in self.suites
-            ]
-        }
-
-    def _facts(self) -> list[tuple[str, str]]:
-        found = []
-        for suite in self.suites:
-            parts = [_count(suite.size, "model"), _count(len(suite.rules), "check")]
-            if suite.statements:
-                parts.append(_count(len(suite.statements), "statement"))
-            found += [
-                (suite.name, suite.title),
-                ("  checks", " ".join(suite.about.split())),
-                ("  size", ", ".join(parts)),
-                ("  takes", f"{_count(suite.minutes, 'minute')} on two cores"),
-                ("  needs", suite.needs),
-            ]
-        return found
+def known(x: Mapping[str, Any], keys: set[str], where: str) -> None:
+    """Refuse a key that is not known, with the nearest one that is."""
+    for key in x:
+        if key not in keys:
+            near = difflib.get_close_matches(key, sorted(keys), 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(keys))}"
+            raise BadInput(f"{where} has an unknown key {key!r}: {hint}")
 
 
-def _count(value: float, what: str) -> str:
-    return f"{value:g} {what}" + ("" if value == 1 else "s")
+def text(x: Mapping[str, Any], key: str, where: str) -> str:
+    """A text that is not empty."""
+    value = x.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"{where}: give {key}, a text")
+    return value.strip()
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def positive(x: Mapping[str, Any], key: str, where: str) -> float:
+    """A finite number above 0."""
+    value = x.get(key)
+    if not is_number(value) or not 0.0 < value < float("inf"):  # type: ignore[operator]
+        raise BadInput(f"{where}: {key} = {value!r}: give a number above 0")
+    return float(value)  # type: ignore[arg-type]
+
+
+def count(
+    x: Mapping[str, Any], key: str, where: str, low: int = 1, default: int | None = None
+) -> int:
+    """A whole number from `low` to a million."""
+    value = x.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= 10**6:
+        raise BadInput(f"{where}: {key} = {value!r}: give a whole number from {low} to 1000000")
+    return value
 
 
 __all__ = [
     "ALONG",
     "CONTROLS",
-    "MAPPED",
     "QUANTITIES",
     "RELATIVE",
+    "STUDIES",
     "Cell",
-    "Map",
     "Rule",
-    "Statement",
     "Suite",
     "SuiteList",
     "load",

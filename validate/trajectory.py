@@ -21,8 +21,7 @@ import numpy as np
 from packing.types import Float
 from theory.global_search import Problem, Shape
 from validate.experiments import Recipe, Setting
-from validate.predict import Truth, distance
-from validate.quantities import Model, Quantity, Sample
+from validate.predict import Model, Quantity, Sample, Truth, distance
 from validate.statistics import Estimate, median
 
 NEAR = 0.05

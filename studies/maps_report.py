@@ -1,12 +1,13 @@
-"""Pictures of a map: optimum, trained and prototypes side by side; luck, and who disagrees where.
+"""Pictures and tables of maps: optimum, trained and prototypes beside each other, luck, dissent.
 
 Colours are those of `packing.plotting`, which colour-blind people can tell apart, and every region
-has
-a letter in it: no colour carries what a letter or a mark does not say too.
+has a letter in it: no colour carries what a letter or a mark does not say too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from packing.formats import render
 from packing.plotting import PALETTE, new_figure
+from packing.results import Table
 from packing.types import Float
 from studies.maps import Found
 from theory.plotting import LIGHT, log_axis, ticks
+from validate.markup import embedded, table
+from validate.plotting import png
 
 FILL = (*LIGHT[:3], LIGHT[3], LIGHT[4], LIGHT[5], LIGHT[6], LIGHT[7], *PALETTE[:6])
 """A pale colour for each phase, so that marks can be seen on it."""
@@ -227,4 +232,159 @@ def _ordinate(left: Axes, right: Axes) -> None:
     other.set_ylabel("1 − S, the sparsity of Elhage et al.", size=9)
 
 
-__all__ = ["draw_luck", "draw_phases", "edges"]
+# --- on the page, as a table of cells, and as files ---
+
+
+CELL_COLUMNS = (
+    "map",
+    "r",
+    "S",
+    "one_minus_S",
+    "optimum_loss",
+    "best_loss",
+    "prototypes_loss",
+    "optimum",
+    "trained",
+    "prototypes",
+    "optimum_name",
+    "reached",
+    "tied",
+    "lucky",
+)
+"""Columns of maps.csv, a row for each cell."""
+
+CAPTIONS = {
+    "phases": "Phases of the optimum, of the best trained models and of the prototypes.",
+    "luck": "How lucky one model must be, how near the best come, and who disagrees where.",
+}
+
+
+def files(suite: str, found: Sequence[Found]) -> dict[str, str | bytes]:
+    """Two pictures of each map as PNG files, and every cell of every map as CSV."""
+    drawn: dict[str, str | bytes] = {}
+    for one in found:
+        drawn[picture(suite, one, "phases")] = png(draw_phases(one))
+        drawn[picture(suite, one, "luck")] = png(draw_luck(one))
+    return {**drawn, "maps.csv": cells_csv(found)}
+
+
+def picture(suite: str, found: Found, what: str) -> str:
+    """File name of a picture, as phase-diagram-2-1-luck.png."""
+    return f"{suite}-{found.plan.n}-{found.plan.d}-{what}.png"
+
+
+def compared(values: Sequence[dict[str, Any]]) -> Table:
+    """The summaries of maps for people."""
+    return Table("Maps", ["", *(v["map"] for v in values)], list(rows(values)))
+
+
+def section(
+    suite: str,
+    maps: Sequence[Found],
+    values: Sequence[dict[str, Any]],
+    files: Mapping[str, str | bytes],
+) -> Iterator[str]:
+    """What a page says of the maps."""
+    yield "<h2>Maps</h2>"
+    yield table(("", *(v["map"] for v in values)), list(rows(values)))
+    for found, value in zip(maps, values, strict=True):
+        plan = found.plan
+        r, S = (f"{axis[0]:g} to {axis[-1]:g}" for axis in (plan.ratio, plan.S))
+        yield f"<h3>{escape(plan.name)}</h3>"
+        yield (
+            f"<p>n = {plan.n}, d = {plan.d}, S = {S}, importance {r}, {plan.law}: "
+            f"{len(plan.ratio)} × {len(plan.S)} cells of {plan.runs} models. "
+            f"{escape(plan.reason)}</p>"
+        )
+        for what, caption in CAPTIONS.items():
+            image = files[picture(suite, found, what)]
+            assert isinstance(image, bytes)
+            yield embedded(image, caption)
+        yield table(
+            ("phase", "optimum", "trained", "prototypes", "the optimum's names"),
+            [
+                (
+                    one["phase"],
+                    *(f"{one[key]:.2%}" for key in ("optimum", "trained", "prototypes")),
+                    "; ".join(one["names"]),
+                )
+                for one in value["phases"]
+            ],
+        )
+        if value["others"]:
+            yield table(
+                ("the optimum's phase", "trained instead", "tied", "cells"),
+                [
+                    (one["optimum"], one["trained"], "yes" if one["tied"] else "no", one["cells"])
+                    for one in value["others"]
+                ],
+            )
+
+
+def rows(values: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """The summaries of maps side by side, a row for each number."""
+
+    def row(text: str, say: Any) -> tuple[str, ...]:
+        return (text, *(str(say(v)) for v in values))
+
+    yield row("cells × models in each", lambda v: f"{v['cells']} × {v['models'] // v['cells']}")
+    yield row(
+        "best has the optimum's loss (within)", lambda v: f"{v['reached']:.2%} ({v['within']:.2%})"
+    )
+    yield row("its largest excess", lambda v: f"{v['largest_excess']:.2g}")
+    yield row("best has the optimum's phase", lambda v: f"{v['same_phase']:.2%}")
+    yield row("another phase, tied with it", lambda v: f"{v['tied']:.2%}")
+    yield row("another phase", lambda v: f"{v['other_phase']:.2%}")
+    yield row(
+        "prototypes: another phase than the best trained",
+        lambda v: f"{v['prototypes_other_than_trained']:.2%}",
+    )
+    yield row(
+        "prototypes: another phase than the optimum",
+        lambda v: f"{v['prototypes_other_than_optimum']:.2%}",
+    )
+    yield row(
+        "where prototypes and optimum differ: best trained has the optimum's phase",
+        lambda v: (
+            "" if v["contested_won"] is None else f"{v['contested_won']:.1%} of {v['contested']}"
+        ),
+    )
+    yield row(
+        "prototypes: loss above the optimum's, median and most",
+        lambda v: f"{v['prototypes_above_optimum'][1]:.2%}, {v['prototypes_above_optimum'][2]:.2%}",
+    )
+    yield row(
+        "best trained lies below every prototype", lambda v: f"{v['trained_below_prototypes']:.2%}"
+    )
+    yield row(
+        "one model reaches the optimum's phase: mean, least",
+        lambda v: f"{v['one_model_lucky']:.1%}, {v['least_lucky']:.1%}",
+    )
+    yield row(
+        "cells in which less than a quarter of models do", lambda v: v["cells_below_a_quarter"]
+    )
+    yield row("cells with a feature too weak to be read off", lambda v: v["faint"])
+
+
+def cells_csv(maps: Sequence[Found]) -> str:
+    """Every cell of every map as CSV."""
+    lines: list[list[Any]] = []
+    for found in maps:
+        reached, tied = found.reached(found.right), found.tied(found.right)
+        for i, r in enumerate(found.plan.ratio):
+            for j, S in enumerate(found.plan.S):
+                at = (i, j)
+                lines.append(
+                    [
+                        *(found.plan.name, r, S, 1.0 - S),
+                        *(float(found.right.loss[at]), float(found.best_loss[at])),
+                        float(found.prototypes.loss[at]),
+                        *(str(found.right.phase[at]), str(found.best_phase[at])),
+                        *(str(found.prototypes.phase[at]), str(found.right.name[at])),
+                        *(bool(reached[at]), bool(tied[at]), float(found.lucky[at])),
+                    ]
+                )
+    return render(CELL_COLUMNS, lines, "csv", "cells of the maps")
+
+
+__all__ = ["CELL_COLUMNS", "compared", "draw_luck", "draw_phases", "edges", "files", "section"]

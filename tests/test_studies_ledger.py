@@ -16,18 +16,16 @@ pytest.importorskip("torch")
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from studies import ledger, ledger_parts
-from studies import ledger as ledger_path
-from studies import ledger as ledger_scaling
-from studies import ledger as ledger_shapes
-from studies.ledger_parts import Book, Case, Part, kind, least, most, near, stated, whole
+from studies import claims, ledger
+from studies.claims import Book, Case, Part, Statement, kind, least, most, near, stated, whole
+from studies.registry import load, names, parse
 from theory.mixtures import ratio_at
 from validate import predict
 from validate.experiments import Trained
 from validate.measurement import measure_trained
-from validate.quantities import Model
+from validate.predict import Model
 from validate.statistics import Estimate
-from validate.suites import Statement, Suite, load, names, parse
+from validate.suites import Suite
 
 HEAD = """
 title = "t"
@@ -127,13 +125,13 @@ def test_a_wide_interval_never_decides():
 
 def test_the_chapter_states_everything_for_both_laws():
     suite = load("chapter")
-    ids = [one.id for one in suite.statements]
+    ids = [one.id for one in suite.extra["statement"]]
     assert ids == [*"abcdefghijk", *(f"k.{x}" for x in "abcdefghij")]
-    ledger.check(suite.statements)
-    assert {one.by for one in suite.statements} <= set(ledger.known())
-    used = {one.by for name in names() for one in load(name).statements}
+    ledger.check(suite.extra["statement"])
+    assert {one.by for one in suite.extra["statement"]} <= set(ledger.known())
+    used = {one.by for name in names() for one in load(name).extra.get("statement", ())}
     assert {by.removesuffix(ledger.UNIFORM) for by in used} == {*ledger.CLAIMS, ledger.SAME}
-    twins = {one.id: one.by for one in suite.statements}
+    twins = {one.id: one.by for one in suite.extra["statement"]}
     assert all(twins[f"k.{x}"] == twins[x] + ledger.UNIFORM for x in "abcdefghij")
     assert any(rule.controls for rule in suite.rules)
     joined = [c for c in suite.cells if (c.setting.n, c.setting.d) == (5, 2)]
@@ -145,6 +143,8 @@ def test_a_statement_that_nothing_judges_is_refused():
         ledger.check([Statement("a", "t", "pentagone")])
     with pytest.raises(BadInput, match="at least one pair"):
         ledger.check([Statement("k", "t", ledger.SAME)])
+    with pytest.raises(BadInput, match="statement 'a': give by, a text"):
+        suite_of((5, 2, 0.05), by=" ")
 
 
 def test_a_missing_cell_is_named():
@@ -176,9 +176,9 @@ def test_angles_do_not_feel_rotation_order_or_norms():
     Q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     W = (Q @ V * rng.uniform(0.5, 2.0, 6))[:, rng.permutation(6)]
     live = np.ones(6, dtype=bool)
-    assert ledger_shapes.off(W, live, "octahedron") < 1e-5
+    assert ledger.off(W, live, "octahedron") < 1e-5
     live[2] = False
-    assert ledger_shapes.off(W, live, "octahedron") == 180.0
+    assert ledger.off(W, live, "octahedron") == 180.0
     square = entry("square").vectors
     # a kite: one vector turned by ten degrees
     turned = square.copy()
@@ -186,31 +186,29 @@ def test_angles_do_not_feel_rotation_order_or_norms():
         np.array([[math.cos(0.1745), -math.sin(0.1745)], [math.sin(0.1745), math.cos(0.1745)]])
         @ square[:, 0]
     )
-    assert ledger_shapes.off(turned, np.ones(4, dtype=bool), "square") == pytest.approx(
-        10, abs=0.01
-    )
+    assert ledger.off(turned, np.ones(4, dtype=bool), "square") == pytest.approx(10, abs=0.01)
 
 
 def test_the_best_angle_is_the_known_one():
     # five points: 90 degrees (proved); seven: Schuette and van der Waerden 1951, 77.8695 degrees
-    assert ledger_shapes.best_angle(5, 3) == pytest.approx(90.0, abs=1e-6)
-    assert ledger_shapes.best_angle(7, 3) == pytest.approx(77.86954, abs=1e-4)
+    assert ledger.best_angle(5, 3) == pytest.approx(90.0, abs=1e-6)
+    assert ledger.best_angle(7, 3) == pytest.approx(77.86954, abs=1e-4)
 
 
 def test_exponents_of_fixed_weights_follow_by_hand():
     """Binary, unit norms, no bias: a pair of cosine c > 0 costs 2 S c^2, one of -c 2 S^2 c^2."""
-    opposite = ledger_scaling._fixed_S("pair", np.array([[1.0, -1.0]]), "binary")
-    acute = ledger_scaling._fixed_S("pair", ledger_scaling._pair(0.3), "binary")
+    opposite = ledger._fixed_S("pair", np.array([[1.0, -1.0]]), "binary")
+    acute = ledger._fixed_S("pair", ledger._pair(0.3), "binary")
     assert opposite.theory and opposite.trained == "agree" and opposite.predicted.startswith("2")
     assert not acute.theory and acute.trained == "disagree" and acute.predicted.startswith("1")
     for sign in (1.0, -1.0):
-        cosine = ledger_scaling._fixed_cosine("pair", sign, "binary")
+        cosine = ledger._fixed_cosine("pair", sign, "binary")
         assert cosine.theory and cosine.trained == "agree" and cosine.predicted.startswith("2")
 
 
 def test_where_hundreds_are_worth_it_is_a_root():
-    S = ledger_scaling._reaches("binary")
-    half, hundred = ledger_scaling.WORTH, ledger_scaling.HUNDREDS
+    S = ledger._reaches("binary")
+    half, hundred = ledger.WORTH, ledger.HUNDREDS
     assert ratio_at(half, S, "binary") == pytest.approx(hundred, rel=1e-6)
     assert ratio_at(half, 1.1 * S, "binary") < hundred < ratio_at(half, 0.9 * S, "binary")
 
@@ -225,17 +223,17 @@ def test_a_turning_path_is_seen_and_a_still_one_is_not():
             found.append(np.array([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]) @ V)
         return np.array(found)
 
-    spread, settled, rotation = ledger_path._look(steps, path(40.0))
+    spread, settled, rotation = ledger._look(steps, path(40.0))
     assert (spread, settled) == (0.0, 60.0) and rotation == pytest.approx(40.0)
-    assert ledger_path._look(steps, path(0.0)) == pytest.approx((0.0, 0.0, 0.0), abs=1e-5)
+    assert ledger._look(steps, path(0.0)) == pytest.approx((0.0, 0.0, 0.0), abs=1e-5)
     together = np.array([np.ones((2, 5)) for _ in steps])
-    assert ledger_path._look(steps, together)[0] == steps[-1]  # never spread
+    assert ledger._look(steps, together)[0] == steps[-1]  # never spread
 
 
 def test_verdicts_of_both_laws_are_compared():
     def one(id: str, *cases: Case):
         part = Part("p", cases, "S < 0.1")
-        return stated(id, "t", ledger_parts.Finding((part,)))
+        return stated(id, "t", claims.Finding((part,)))
 
     true, false = case(True, "agree"), case(False, "disagree")
     found = {

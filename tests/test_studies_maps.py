@@ -15,12 +15,20 @@ import pytest
 from trained import model_of
 
 from packing.errors import BadInput
+from packing.results import Evidence
 from studies import maps
-from studies.maps import Found
-from studies.maps_page import CELL_COLUMNS
-from studies.maps_phases import phase_of
-from studies.maps_predicted import Predicted, prototypes_of, right_of, wrong_of
-from studies.maps_search import Search, weights
+from studies.maps import (
+    Found,
+    Predicted,
+    Search,
+    phase_of,
+    prototypes_of,
+    right_of,
+    weights,
+    wrong_of,
+)
+from studies.maps_report import CELL_COLUMNS
+from studies.registry import load, parse
 from theory.diagrams import importance_map
 from theory.features import Features
 from theory.losses.expected import loss
@@ -30,7 +38,6 @@ from validate import checks as compare
 from validate.checks import judge
 from validate.report import write
 from validate.runner import Report, run_suite
-from validate.suites import load, parse
 
 MAP = """
 [[map]]
@@ -100,7 +107,7 @@ def suite():
 @pytest.fixture(scope="module")
 def optima(suite):
     """Weights and biases of the optimum in every cell, ratio after ratio."""
-    plan = suite.maps[0]
+    plan = suite.extra["map"][0]
     search = Search(2, 1, "uniform", np.array(plan.ratio), np.array(plan.S))
     return search.shape.split(search.best)
 
@@ -126,21 +133,21 @@ def by_name(judged):
 
 
 def test_a_map_is_a_plane_of_cells(suite):
-    plan = suite.maps[0]
+    plan = suite.extra["map"][0]
     assert len(suite.cells) == 192 and len(suite.runs) == suite.size == 384
     assert len({run.key for run in suite.runs}) == 384
     assert (plan.ratio[0], plan.ratio[-1], plan.S[0], plan.S[-1]) == (0.25, 4.0, 0.3, 1.0)
     assert np.allclose(np.diff(np.log(plan.S)), np.log(1.0 / 0.3) / 11.0)
     second = suite.cells[13]
-    assert second.map == "two" and plan.S[1] == second.setting.S
+    assert second.owner == "two" and plan.S[1] == second.setting.S
     assert second.setting.importance == (1.0, plan.ratio[1]) and second.setting.law == "uniform"
-    assert suite.map("two") is plan
+    assert suite.owned("two") == suite.cells
 
 
 def test_the_declared_suite_is_what_the_issue_asks_for():
     found = load("phase-diagram")
-    assert [(plan.n, plan.d) for plan in found.maps] == [(2, 1), (3, 2)]
-    for plan in found.maps:
+    assert [(plan.n, plan.d) for plan in found.extra["map"]] == [(2, 1), (3, 2)]
+    for plan in found.extra["map"]:
         assert (len(plan.ratio), len(plan.S), plan.runs) == (32, 32, 16)
         assert (plan.ratio[0], plan.ratio[-1], plan.S[0], plan.S[-1]) == (0.1, 10.0, 0.01, 1.0)
     assert found.size == 32768
@@ -275,11 +282,11 @@ def test_at_S_1_a_pair_turns_round_at_no_cost():
 
 
 def test_prototypes_lie_above_the_optimum(suite):
-    right, literature = right_of(suite.maps[0]), prototypes_of(suite.maps[0])
+    right, literature = right_of(suite.extra["map"][0]), prototypes_of(suite.extra["map"][0])
     assert np.all(literature.loss >= right.loss * (1.0 - 1e-12))
     assert set(np.unique(right.phase)) == {"pair", "extra ignored", "extra dedicated"}
     for r, m in ((0, 3), (5, 8), (11, 11)):
-        ratio, S = suite.maps[0].ratio[r], suite.maps[0].S[m]
+        ratio, S = suite.extra["map"][0].ratio[r], suite.extra["map"][0].S[m]
         best = min(
             loss(
                 *(x[0] for x in _with_means(p, S)),
@@ -298,29 +305,31 @@ def _with_means(prototype, S):
 
 
 def test_predictions_are_kept(suite, monkeypatch):
-    right = right_of(suite.maps[0])
-    monkeypatch.setattr("studies.maps_predicted._searched", None)
-    again = right_of(suite.maps[0])
+    right = right_of(suite.extra["map"][0])
+    monkeypatch.setattr("studies.maps._searched", None)
+    again = right_of(suite.extra["map"][0])
     for name in ("loss", "rounding", "phase", "name", "faint"):
         assert np.array_equal(getattr(right, name), getattr(again, name))
 
 
 def test_wrong_readings_are_searched_in_some_cells(suite):
-    wrong = wrong_of(suite.maps[0], "1-S")
+    wrong = wrong_of(suite.extra["map"][0], "1-S")
     assert wrong.rows.tolist() == list(range(0, 16, 2))
     assert wrong.columns.tolist() == list(range(0, 12, 2))
-    S, ratio = 1.0 - suite.maps[0].S[2], suite.maps[0].ratio[4]
+    S, ratio = 1.0 - suite.extra["map"][0].S[2], suite.extra["map"][0].ratio[4]
     one = Search(2, 1, "uniform", np.array([ratio]), np.array([S]))
     assert wrong.loss[2, 1] == pytest.approx(one.loss[0], rel=1e-9)
     with pytest.raises(BadInput, match="no control 'bias'"):
-        wrong_of(suite.maps[0], "bias")
+        wrong_of(suite.extra["map"][0], "bias")
 
 
 def test_cells_near_a_boundary():
     phase = np.full((5, 4), "a")
     phase[0, 0] = "b"
     plain = np.zeros((5, 4))
-    found = Predicted(np.arange(5), np.arange(4), plain, plain, phase, phase, plain > 1, "searched")
+    found = Predicted(
+        np.arange(5), np.arange(4), plain, plain, phase, phase, plain > 1, Evidence.NUMERICAL
+    )
     assert np.argwhere(found.near(1)).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert found.near(2).sum() == 9 and not found.near(2)[3].any()
 
@@ -343,7 +352,7 @@ def test_optima_agree_and_every_control_is_rejected(suite, good):
         assert check.verdict == "agree"
         assert all(one.power and one.rejected for one in check.controls), check.name
     assert sum(len(check.controls) for check in judged.checks) == 6
-    found = judged.maps[0]
+    found = judged.extra["map"][0]
     assert found.reached(found.right).all()
     assert np.all((found.lucky >= 0.5) | found.open(found.right))  # noise may move a boundary cell
     value = maps.summary(found)
@@ -354,7 +363,7 @@ def test_optima_agree_and_every_control_is_rejected(suite, good):
 
 def test_prototypes_in_place_of_training_are_noticed(suite):
     """Models that sit where the literature puts them miss the loss, and the contested cells."""
-    plan = suite.maps[0]
+    plan = suite.extra["map"][0]
     known = {p.name: p for p in prototypes(2, 1)}
     literature = prototypes_of(plan)
 
@@ -383,7 +392,7 @@ def test_models_of_another_S_are_noticed(suite, optima):
 
 
 def test_a_model_below_the_optimum_is_a_defeat(suite, good, monkeypatch):
-    right = right_of(suite.maps[0])
+    right = right_of(suite.extra["map"][0])
     raised = right.loss.copy()
     raised[3, 4] *= 1.1
     monkeypatch.setattr(maps, "right_of", lambda plan: replace(right, loss=raised))
@@ -398,13 +407,13 @@ def test_models_that_are_missing_or_lost(suite, good):
     with pytest.raises(BadInput, match="lacks 1 models"):
         judge(suite, good[:-1])
     lost = [(t, replace(m, loss=None)) for t, m in good[:2]]
-    found = judge(suite, [*lost, *good[2:]]).maps[0]
+    found = judge(suite, [*lost, *good[2:]]).extra["map"][0]
     assert np.isinf(found.best_loss[0, 0]) and found.reached(found.right).sum() == 191
 
 
 def test_a_tie_counts_only_where_it_may_be(suite):
     """Another phase with the optimum's loss: next to a boundary and at S = 1, nowhere else."""
-    plan = suite.maps[0]
+    plan = suite.extra["map"][0]
     right = right_of(plan)
     other = np.full((16, 12, 1), "parallel pair")
     found = Found(plan, right, prototypes_of(plan), right.loss[:, :, None].copy(), other)
@@ -420,7 +429,7 @@ def test_a_tie_counts_only_where_it_may_be(suite):
 
 def test_the_report_shows_the_map(suite, good, tmp_path):
     judged = judge(suite, good)
-    page = write(Report(suite, tuple(good), judged, (), (), "store.sqlite"), tmp_path)
+    page = write(Report(suite, tuple(good), judged, (), "store.sqlite"), tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     drawn = {"map-2-1-phases.png", "map-2-1-luck.png"}
     assert names == {"report.html", "report.json", "runs.csv", "checks.csv", "maps.csv", *drawn}
@@ -449,7 +458,7 @@ def test_a_tiny_map_from_start_to_end(tmp_path):
     tiny = parse(text, "tiny")
     report = run_suite(tiny, out=tmp_path / "out", engine="torch")
     assert len(report.models) == 64 and not report.defeats
-    found = report.judgement.maps[0]
+    found = report.judgement.extra["map"][0]
     assert found.loss.shape == (4, 4, 4)
     assert np.all(found.excess > -1e-9) and np.median(found.excess) < 0.01
     checks = {check.quantity: check for check in report.checks}

@@ -8,6 +8,9 @@ or leave it open. All the rules are here, and nothing is judged after the run:
     part    undecided if a case is not confirmed; else holds if all are true, fails if none is;
             some of both: holds only if (its condition), or fails where it claims them all
     whole   fails if a part fails, else undecided, else holds only if, else holds
+
+Where nothing predicts an answer there is nothing to confirm: a finding without parts is a list of
+measurements with their intervals, and has no verdict.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import Any
 from packing import cache
 from packing.errors import BadInput
 from validate.experiments import Setting
-from validate.quantities import Model, Sample
+from validate.predict import Model, Sample
 from validate.statistics import Estimate, Verdict, level, median, verdict
 from validate.suites import Suite
 
@@ -30,6 +33,15 @@ CASES = 150
 ALPHA = level(CASES)
 
 HOLDS, ONLY, FAILS, OPEN = "holds", "holds only if", "fails", "undecided"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence of the ledger; ``by`` names the function that judges it."""
+
+    id: str
+    text: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -81,15 +93,34 @@ class Part:
         return f"{ONLY} {self.condition}" if mixed and self.condition else FAILS
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """A number that training gave and nothing predicts; without an interval where it is exact."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+    unit: str = ""
+
+    @classmethod
+    def of(cls, name: str, found: Estimate, unit: str = "") -> Measurement:
+        return cls(name, found.value, (found.low, found.high), unit)
+
+    def __str__(self) -> str:
+        span = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
+        return f"{self.value:.4g}{span} {self.unit}".rstrip()
+
+
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What became of a statement, before it has an id."""
+    """What became of a statement, before it has an id: judged parts, or measurements."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     predicted: str = ""
     trained: str = ""
     note: str = ""
     picture: bytes | None = None
+    measured: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +132,12 @@ class Stated:
     id, text : str
     verdict : str
         ``holds``, ``holds only if ...``, ``fails``, or ``undecided`` where training does not
-        confirm what theory says.
+        confirm what theory says. Empty where nothing is judged.
     predicted, trained, note : str
     picture : bytes or None
         A PNG file.
     parts : tuple of Part
+    measured : tuple of Measurement
     """
 
     id: str
@@ -116,6 +148,7 @@ class Stated:
     note: str
     picture: bytes | None
     parts: tuple[Part, ...]
+    measured: tuple[Measurement, ...] = ()
 
 
 def whole(parts: Sequence[Part]) -> str:
@@ -147,12 +180,17 @@ def stated(id: str, text: str, found: Finding) -> Stated:
     return Stated(
         id=id,
         text=text,
-        verdict=whole(found.parts),
+        verdict="" if found.measured else whole(found.parts),
         predicted=_said(found.predicted, [(case.name, case.predicted) for case in cases]),
-        trained=_said(found.trained, [(case.name, case.measured) for case in cases]),
+        trained=_said(
+            found.trained,
+            [(case.name, case.measured) for case in cases]
+            + [(one.name, str(one)) for one in found.measured],
+        ),
         note=" ".join([*notes, found.note]).strip(),
         picture=found.picture,
         parts=found.parts,
+        measured=found.measured,
     )
 
 
@@ -161,7 +199,7 @@ def _said(first: str, cases: Sequence[tuple[str, str]]) -> str:
     return " ".join(x for x in (first, f"{listed}." if listed else "") if x)
 
 
-# --- cases from numbers -------------------------------------------------------------------------
+# --- cases from numbers ---
 
 
 def near(
@@ -204,7 +242,7 @@ def shown(found: Estimate) -> str:
     return f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}]"
 
 
-# --- where the numbers come from ----------------------------------------------------------------
+# --- where the numbers come from ---
 
 
 class Book:
@@ -274,8 +312,10 @@ __all__ = [
     "Book",
     "Case",
     "Finding",
+    "Measurement",
     "Part",
     "Stated",
+    "Statement",
     "kept",
     "kind",
     "least",

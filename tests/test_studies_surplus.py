@@ -1,4 +1,4 @@
-"""Surplus: who has arrived, what a gap is, and verdicts that change when the models do.
+"""Surplus: who has arrived, what a gap is, and what is said of it when the models change.
 
 Models are made, not trained: the named arrangement turned, relabelled and disturbed, or another
 one. `theory.optimum` is asked nowhere (a search takes seconds): what it would say is put in.
@@ -21,28 +21,16 @@ from trained import model_of
 
 from packing.catalogue import entry
 from packing.errors import BadInput
-from studies import ledger, surplus
-from studies import surplus as surplus_claims
-from studies import surplus as surplus_table
-from studies.ledger_parts import ALPHA, Book
-from studies.surplus import (
-    KICKS,
-    REACH,
-    SHARE,
-    Tally,
-    difference,
-    draw,
-    larger,
-    returns,
-    tally,
-    target,
-)
+from studies import ledger, registry, surplus, tables
+from studies.claims import ALPHA, Book, Stated
+from studies.registry import load, parse
+from studies.surplus import KICKS, REACH, Tally, difference, draw, returns, tally, target
 from theory.losses.expected import loss
 from validate.experiments import Recipe, Run, Setting
-from validate.quantities import Model, Sample
+from validate.predict import Model, Sample
 from validate.statistics import share
 from validate.store import Store
-from validate.suites import Suite, load, parse
+from validate.suites import Suite
 
 HEAD = """
 title = "t"
@@ -111,6 +99,16 @@ def verdicts(suite: Suite, models: list[Model]) -> list[str]:
     return [one.verdict for one in ledger.state(suite, models)]
 
 
+def measured(one: Stated) -> dict[str, tuple[float, float, float]]:
+    """Value and interval of every measurement by its name; none of them is judged."""
+    assert one.verdict == "" and not one.parts
+    found = {x.name: (x.value, *(x.interval or (x.value, x.value))) for x in one.measured}
+    assert all(low <= value <= high for value, low, high in found.values())
+    for x in one.measured:
+        assert f"{x.name}: {x}" in one.trained
+    return found
+
+
 # --- what theory has ------------------------------------------------------------------------------
 
 
@@ -146,7 +144,7 @@ def test_large_ones_are_not_searched(monkeypatch):
 
     monkeypatch.setattr(surplus, "truth", never)
     aim = target(Setting(n=100, d=22, S=0.05, law="uniform"))
-    assert aim.wins and aim.name == "Higman-Sims code" and aim.status == "mixture"
+    assert aim.wins and aim.name == "Higman-Sims code" and aim.status == "unsettled"
     C = aim.W.T @ aim.W / np.sum(aim.W[:, 0] ** 2)
     # srg(100, 22, 0, 6): 22 and 77 others at cosines -4/11 and 1/11 (theory.md, 4)
     assert np.allclose(np.sort(np.unique(C.round(9))), [-4 / 11, 1 / 11, 1.0])
@@ -214,35 +212,60 @@ def test_theory_alone_does_not_settle_what_is_best_known(search):
 # --- statements -----------------------------------------------------------------------------------
 
 
-def test_shares_decide_whether_training_gets_there():
-    by = ["surplus reached", "surplus apart", "surplus never"]
+def test_shares_are_measured_and_not_judged():
+    by = ["surplus reached", "surplus apart", "surplus together"]
     suite = suite_of(by, (0.05, 48, ""), (0.1, 48, ""))
-    assert verdicts(suite, models_of(suite, [1.0, 0.7]))[0] == "holds"
-    some = verdicts(suite, models_of(suite, [1.0, 0.0]))
-    assert some == ["holds only if S is one of 0.05 (10 in 4)", "holds", "fails"]
-    assert verdicts(suite, models_of(suite, [0.0, 0.0])) == ["fails", "holds", "holds"]
-    assert verdicts(suite, models_of(suite, [SHARE, SHARE]))[0] == "undecided"
-    few = suite_of(["surplus reached"], (0.05, surplus_claims.FEWEST - 1, ""))
-    assert verdicts(few, models_of(few, [0.0])) == ["undecided"]  # judged by none
-    least = [share(0, k, ALPHA).high for k in (surplus_claims.FEWEST - 2, surplus_claims.FEWEST)]
-    assert least[0] > SHARE > least[1]
+    reached, apart, together = (
+        measured(one) for one in ledger.state(suite, models_of(suite, [1.0, 0.25]))
+    )
+    every, some = share(48, 48, ALPHA), share(12, 48, ALPHA)
+    assert reached == {
+        "10 in 4, S = 0.05": (1.0, every.low, 1.0),
+        "10 in 4, S = 0.1": (0.25, some.low, some.high),
+    }
+    both = share(60, 96, ALPHA)
+    name = "10 in 4, doubled 5-cell, 96 runs"
+    assert together[name] == (60 / 96, both.low, both.high)
+    assert 0.0 < together[f"{name}, gap of the best"][0] < 0.1
+    # all runs that ended elsewhere are the same four pairs: least and median gap agree
+    there = loss(*_pairs(0.1), features=Setting(n=10, d=4, S=0.1).features).total
+    gap = 100.0 * (there / target(Setting(n=10, d=4, S=0.1)).known - 1.0)
+    assert set(apart) == {f"10 in 4, S = 0.1, 36 runs, {one} gap" for one in ("least", "median")}
+    for ends in apart.values():
+        assert ends == pytest.approx((gap, gap, gap))
+    none = [measured(one) for one in ledger.state(suite, models_of(suite, [0.0, 0.0]))]
+    assert none[0]["10 in 4, S = 0.05"] == (0.0, 0.0, share(0, 48, ALPHA).high)
     with pytest.raises(BadInput, match="no cells with uniform values"):
         ledger.state(suite_of(["surplus known, uniform"], (0.05, 8, "")), models_of(suite, [1, 1]))
+
+
+def _pairs(S: float) -> tuple[np.ndarray, np.ndarray]:
+    model = elsewhere(Run(Setting(n=10, d=4, S=S), Recipe(steps=10), 0))
+    return model[0].W, model[0].b
 
 
 @pytest.mark.parametrize(
     ("by", "keys"),
     [
-        ("surplus batch", ("batch = 1024", "batch = 64")),
+        ("surplus batch", ("batch = 64", "batch = 1024")),
         ("surplus rate", ("lr = 0.01", "lr = 0.1")),
         ("surplus longer", ("steps = 10", "steps = 100")),
     ],
 )
-def test_a_recipe_is_better_only_if_intervals_are_apart(by, keys):
+def test_the_ends_of_a_line_of_recipes_are_measured(by, keys):
     suite = suite_of([by], *((0.05, 64, key) for key in keys))
-    assert verdicts(suite, models_of(suite, [0.2, 0.9])) == ["holds"]
-    assert verdicts(suite, models_of(suite, [0.9, 0.2])) == ["fails"]
-    assert verdicts(suite, models_of(suite, [0.4, 0.5])) == ["undecided"]
+
+    def difference_of(*parts: float) -> tuple[float, float, float]:
+        (one,) = ledger.state(suite, models_of(suite, parts))
+        low, high, less = measured(one).values()
+        assert low[0] == pytest.approx(round(64 * parts[0]) / 64)
+        assert high[0] - low[0] == pytest.approx(less[0])
+        return less
+
+    assert difference_of(0.2, 0.9)[1] > 0.0
+    assert difference_of(0.9, 0.2)[2] < 0.0
+    value, low, high = difference_of(0.4, 0.5)
+    assert low < 0.0 < value < high
 
 
 def test_a_recipe_is_compared_with_its_own_kind_only():
@@ -256,24 +279,37 @@ def test_a_constant_rate_arrives_and_stops_above():
     still = models_of(suite, [1.0, 1.0], 1e-3)
     noisy = models_of(suite, [1.0, 1.0], 0.02)
     (one,) = ledger.state(suite, [*still[:104], *noisy[104:]])
-    assert one.verdict == "holds"
-    assert verdicts(suite, still) == ["fails"]  # nothing left above: the second part is wrong
-    assert verdicts(suite, [*models_of(suite, [1.0, 0.2], 1e-3)]) == ["fails"]
+    found = measured(one)
+    less, falling, constant = (
+        found[f"10 in 4, S = 0.05, {name}"]
+        for name in ("constant less cosine", "cosine, median gap", "constant, median gap")
+    )
+    assert less[0] == 0.0 and less[1] > -0.3
+    assert falling[2] < 0.05 and constant[1] > 0.2
+    (alike,) = ledger.state(suite, still)  # nothing left above
+    assert measured(alike)["10 in 4, S = 0.05, constant, median gap"][2] < 0.05
+    (fewer,) = ledger.state(suite, models_of(suite, [1.0, 0.2], 1e-3))
+    assert measured(fewer)["10 in 4, S = 0.05, constant less cosine"][2] < -0.3
 
 
 def test_two_shares_are_told_apart_by_what_chance_would_do():
     suite = suite_of(["surplus batch"], (0.05, 40, ""), (0.05, 40, "batch = 64"))
-    tallies = surplus_claims.tallies(Book(suite, models_of(suite, [0.5, 0.5])), "binary")
+    tallies = surplus.tallies(Book(suite, models_of(suite, [0.5, 0.5])), "binary")
 
-    def with_hits(*hits: int) -> list[Tally]:
-        return [replace(t, reached=np.arange(40) < k) for t, k in zip(tallies, hits, strict=True)]
+    def less(*hits: int) -> tuple[bool, bool]:
+        one, other = (
+            replace(t, reached=np.arange(40) < k) for t, k in zip(tallies, hits, strict=True)
+        )
+        assert isinstance(one, Tally) and isinstance(other, Tally)
+        found = difference(one.share, other.share)
+        return found.low > 0.0, found.high < 0.0
 
     # hypergeometric by hand: given 40 hits in 80 runs, the chance of 28 or more in the first 40
     tail = 2.0 * hypergeom.sf(27, 80, 40, 40)
     assert (tail > ALPHA) and 2.0 * hypergeom.sf(30, 80, 40, 40) < ALPHA
-    assert larger(*with_hits(28, 12)) == "inconclusive"
-    assert larger(*with_hits(31, 9)) == "agree" and larger(*with_hits(9, 31)) == "disagree"
-    assert larger(*with_hits(20, 20)) == "inconclusive"
+    assert less(28, 12) == (False, False)
+    assert less(31, 9) == (True, False) and less(9, 31) == (False, True)
+    assert less(20, 20) == (False, False)
 
 
 def test_the_interval_of_a_difference_covers_it():
@@ -296,19 +332,27 @@ def test_a_minimum_takes_a_kicked_model_back_and_a_saddle_does_not():
 
 
 def test_what_comes_back_is_said_of_each_noise(monkeypatch):
+    """A lower place elsewhere and a higher one are both told, and neither is called a return."""
     suite = suite_of(["surplus returns"], (0.05, 8, ""))
-    monkeypatch.setattr(surplus_claims, "returns", lambda s, kick: (0.0 if kick < 0.5 else 0.02, 0))
-    (one,) = ledger.state(suite, models_of(suite, [1.0]))
-    assert (
-        one.verdict == f"holds only if the noise is at most {KICKS[1]:g} of each length (10 in 4)"
-    )
-    # A lower place elsewhere is not back, and what fails at 0.3 does not hold again at 1.
     ends = {0.1: (0.0, 0.0), 0.3: (0.006, 0.3), 1.0: (-0.005, 0.4)}
-    monkeypatch.setattr(surplus_claims, "returns", lambda s, kick: ends[kick])
+    assert tuple(ends) == KICKS
+    monkeypatch.setattr(surplus, "returns", lambda s, kick: ends[kick])
     (one,) = ledger.state(suite, models_of(suite, [1.0]))
-    assert (
-        one.verdict == f"holds only if the noise is at most {KICKS[0]:g} of each length (10 in 4)"
-    )
+    found = measured(one)
+    for kick, (gap, off) in ends.items():
+        name = f"doubled 5-cell, 10 in 4, S = 0.05, noise {kick:g}"
+        assert found[f"{name}, gap"][0] == 100.0 * gap and found[f"{name}, distance"][0] == off
+
+
+def test_a_measurement_has_no_verdict_anywhere():
+    suite = suite_of(["surplus known", "surplus reached"], (0.05, 8, ""))
+    found = ledger.state(suite, models_of(suite, [1.0]))
+    (ledgers,) = suite.extensions
+    judged, told = ledgers.values(found)
+    assert (judged["verdict"], judged["measured"]) == ("holds", [])
+    assert told["verdict"] is None and told["measured"][0]["interval"][1] == 1.0
+    page = "".join(ledgers.section(suite, found, {}))
+    assert page.count('<p class="') == 1 and "10 in 4, S = 0.05: 1 [" in page
 
 
 # --- what is declared, printed and drawn ----------------------------------------------------------
@@ -317,7 +361,7 @@ def test_what_comes_back_is_said_of_each_noise(monkeypatch):
 @pytest.mark.parametrize("name", ["surplus", "surplus-large"])
 def test_declared_cells_change_one_thing_at_a_time(name):
     suite = load(name)
-    ledger.check(suite.statements)
+    ledger.check(suite.extra["statement"])
     first: dict[Setting, Recipe] = {}
     for cell in suite.cells:
         base = first.setdefault(cell.setting, cell.recipe)
@@ -325,26 +369,26 @@ def test_declared_cells_change_one_thing_at_a_time(name):
         changed = [k for k in keys if getattr(base, k) != getattr(cell.recipe, k)]
         assert len(changed) == (0 if base is cell.recipe else 1), cell.name
     laws = {cell.setting.law for cell in suite.cells}
-    for one in suite.statements:
+    for one in suite.extra["statement"]:
         assert ("uniform" if one.by.endswith(", uniform") else "binary") in laws
 
 
 def test_the_table_and_the_picture_show_every_cell(tmp_path: Path, monkeypatch, capsys):
     suite = suite_of(["surplus known"], (0.05, 12, ""), (0.05, 12, "batch = 64"))
-    monkeypatch.setattr(surplus_table, "load", lambda name: suite)
-    with pytest.raises(BadInput, match="run packing validate surplus"):
-        surplus_table.read(tmp_path)
+    monkeypatch.setattr(registry, "load", lambda name: suite)
+    with pytest.raises(BadInput, match="run python -m studies surplus"):
+        tables.read(tmp_path, "surplus")
     models = models_of(suite, [0.25, 0.75])
     with Store(tmp_path / "store.sqlite") as store:
         store.add(store.begin("made", suite.hash, "cpu"), models)
     image = tmp_path / "found.png"
-    assert surplus_table.main([str(tmp_path), "--plot", str(image)]) == 0
+    assert tables.main(["surplus", str(tmp_path), "--plot", str(image)]) == 0
     said = capsys.readouterr()
     assert "3 of 12" in said.out and "9 of 12" in said.out and "0.05 (0.95), binary" in said.out
     assert "models: 24" in said.err and "below the best known: none" in said.err
     assert image.read_bytes().startswith(b"\x89PNG")
-    assert surplus_table.main([str(tmp_path / "none")]) == 2
-    found = surplus_claims.tallies(Book(suite, models), "binary")
+    assert tables.main(["surplus", str(tmp_path / "none")]) == 2
+    found = surplus.tallies(Book(suite, models), "binary")
     left, right = draw(found).axes
     dots = [len(line.get_xdata()) for line in left.lines if line.get_marker() in (".", "o")]
     assert dots == [3, 9, 9, 3] and len(right.lines) == 4

@@ -67,9 +67,10 @@ EVEN = 0.1
 """Noisy norms that spread by less than this fraction of the largest are called even: training
 leaves them a few percent apart."""
 
-ON_A_LINE = 0.01
-"""In one dimension norms are called uneven from this difference on: uneven pairs that are optimal
-differ by several percent, but for S next to where they begin."""
+ON_A_LINE = 0.03
+"""In one dimension norms are called uneven from this difference on: those of short training runs
+that should be even differ by up to 0.03, those of the uneven pairs that are optimal at n = 2
+(binary) by about S / 2, so that below S = 0.06 they are digons distorted by less than this."""
 
 BLURRED = 0.15
 """A noisy vector whose direction is known no better than this follows no other: among random

@@ -114,9 +114,11 @@ class Table:
         digits: Mapping[str, int] | None = None,
         columns: Sequence[str] = (),
     ) -> Table:
-        """A table of records, all with the keys of the first; `columns` are those of no record."""
-        columns = list(records[0] if records else columns)
-        return cls(title, columns, [[one[key] for key in columns] for one in records], digits or {})
+        """A table of records: columns as in the first unless given, None where one has no value."""
+        columns = list(columns or records[0])
+        return cls(
+            title, columns, [[one.get(key) for key in columns] for one in records], digits or {}
+        )
 
     @property
     def records(self) -> list[dict[str, Cell]]:

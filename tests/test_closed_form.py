@@ -1,4 +1,4 @@
-"""theory.closed_form against theory.loss, against minimisation, simulation and published values.
+"""theory.symmetric against theory.loss, against minimisation, simulation and published values.
 
 Tolerances, fixed before any run:
 

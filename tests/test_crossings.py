@@ -1,4 +1,4 @@
-"""theory.closed_form.crossings against bisection of theory.loss, ladders, and exact arithmetic.
+"""theory.symmetric.crossings against bisection of theory.loss, ladders, and exact arithmetic.
 
 Tolerances, fixed before any run: 1e-10 in S where two phases are first order (losses agree to
 1e-14, and cross at an angle); a root of a polynomial lies in the enclosure, whose width is asked.

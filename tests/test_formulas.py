@@ -1,4 +1,4 @@
-"""theory.closed_form.formula_text: what is printed is read back and is the minimum.
+"""theory.symmetric.formula_text: what is printed is read back and is the minimum.
 
 Tolerances: printed formulas are exact, so they meet minimum(S) to its 30 digits; enclosures hold
 the value of an independent route (scipy on the float loss, 1e-9: it stops on slopes).

@@ -1,4 +1,4 @@
-"""theory.closed_form.orbit_form against theory.loss, simulation, scipy and the broken digon.
+"""theory.symmetric.orbit_form against theory.loss, simulation, scipy and the broken digon.
 
 Tolerances, fixed before any run:
 

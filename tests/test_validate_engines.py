@@ -323,9 +323,10 @@ def test_scratch_is_left_clean() -> None:
         scratch = compiled._Scratch(lanes)
         rates = compiled.rates_of(SHORT, 0, 3).astype(lanes.kind)
         lanes._train(0, scratch, rates, np.ones(3, bool), np.zeros(3))
-        for part in (products.GRADIENT, products.INPUT, products.WEIGHT):
+        for name in ("gradient", "input", "weight"):
+            part = products.Places._fields.index(name)
             ends = [*scratch.at, len(scratch.numbers)]
-            assert not scratch.numbers[ends[part] : ends[part + 1]].any(), part
+            assert not scratch.numbers[ends[part] : ends[part + 1]].any(), name
         lanes.close()
 
 

@@ -110,55 +110,29 @@ def candidate_table(
     BadInput
         If an argument is out of range or the law has no blocks.
     """
-    rows = []
-    for m in rival_mixtures(n, d, S, law, most):
-        cost = summed(m)
-        parts = cost.loss, cost.capacity, cost.loss - cost.capacity
-        rows.append(
-            _candidate(
-                *(m.name, "mixture", parts, m.represented, cost.D_star, cost.max_cosine, S),
-                cost.known,
-            )
-        )
+    rows: list[dict[str, Any]] = [
+        {"phase": m.name, "of": "mixture", "represented": m.represented, **vars(summed(m))}
+        for m in rival_mixtures(n, d, S, law, most)
+    ]
     if optimal:
         rows.append(_optimum(n, d, S, law, seed, starts, progress))
     rows.sort(key=lambda row: float(row["loss"]))
     total = _total(n, S, law)
     for i, row in enumerate(rows):
+        row |= both("S", S)
+        row.setdefault("interference", row["loss"] - row["capacity"])
         if total == 0.0:  # inputs are constant: any norms with the right biases lose nothing
             row |= dict.fromkeys(("capacity", "interference", "D_star", "max_cosine"))
         following = [x["loss"] for x in rows[i + 1 :] if x["loss"] > row["loss"] * (1.0 + _SAME)]
         row["margin"] = following[0] / row["loss"] - 1.0 if following and row["loss"] > 0 else None
         row["share"] = row["loss"] / total if total > 0 else None
     title = f"Candidate phases, n = {n}, d = {d}, S = {chance(S)}, law {law}"
-    return Table.of(title, rows, {"share": 6, "D_star": 6, "max_cosine": 6, "margin": 3})
-
-
-def _candidate(
-    phase: str,
-    of: str,
-    parts: tuple[float, float, float],
-    represented: int,
-    D_star: float | None,
-    max_cosine: float | None,
-    S: float,
-    known: Evidence,
-) -> dict[str, Any]:
-    loss, capacity, interference = parts
-    return {
-        "phase": phase,
-        "of": of,
-        "loss": loss,
-        "share": None,
-        "capacity": capacity,
-        "interference": interference,
-        "represented": represented,
-        "D_star": D_star,
-        "max_cosine": max_cosine,
-        "margin": None,
-        **both("S", S),
-        "known": known,
-    }
+    digits = {"share": 6, "D_star": 6, "max_cosine": 6, "margin": 3}
+    columns = (
+        *("phase", "of", "loss", "share", "capacity", "interference", "represented", "D_star"),
+        *("max_cosine", "margin", "S", "one_minus_S", "known"),
+    )
+    return Table.of(title, rows, digits, columns)
 
 
 def _optimum(
@@ -171,11 +145,18 @@ def _optimum(
     progress: Progress | None,
 ) -> dict[str, Any]:
     found = optimum(Features.of(n, S, law), d, seed=seed, starts=starts, progress=progress)
-    parts = found.loss.total, found.loss.capacity, found.loss.interference
-    D_star = found.D_star if np.isfinite(found.D_star) else None
-    known = Evidence.PROVED if found.evidence is Evidence.PROVED else Evidence.NUMERICAL
-    cosine = largest_cosine(found.W)
-    return _candidate(found.name, "optimum", parts, found.represented, D_star, cosine, S, known)
+    proved = found.evidence is Evidence.PROVED
+    return {
+        "phase": found.name,
+        "of": "optimum",
+        "loss": found.loss.total,
+        "capacity": found.loss.capacity,
+        "interference": found.loss.interference,
+        "represented": found.represented,
+        "D_star": found.D_star if np.isfinite(found.D_star) else None,
+        "max_cosine": largest_cosine(found.W),
+        "known": Evidence.PROVED if proved else Evidence.NUMERICAL,
+    }
 
 
 def law_table(
@@ -647,7 +628,8 @@ def surplus_table(
         if keep:
             cache.write(question, kept)
     title = f"Best known blocks for features in surplus, S falling, law {law}"
-    return Table.of(title, kept["rows"], columns=("denser", "sparser", *both("S", None), "known"))
+    columns = kept["rows"][0] if kept["rows"] else ("denser", "sparser", *both("S", None), "known")
+    return Table.of(title, kept["rows"], columns=list(columns))
 
 
 def _with_complement(row: dict[str, Any]) -> dict[str, Any]:

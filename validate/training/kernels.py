@@ -10,13 +10,14 @@ machine's registers are shorter.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 WIDTH = 16
 """Numbers in a vector."""
@@ -300,9 +301,8 @@ def chosen(typing: Any, word: Any, keep: Any, other: Any, where: Any, table: Any
 # The products of a training step, sixteen columns at a time.
 #
 # Samples stand in columns, sixteen side by side (a block), several blocks at a time: as many as
-# keep
-# everything in the nearest cache. With h = W x, z = W'h + b, e = w I (relu(z) - x) where z > 0,
-# w how often a column occurs,
+# keep everything in the nearest cache. With h = W x, z = W'h + b, e = w I (relu(z) - x) where z >
+# 0, w how often a column occurs,
 #
 #     dL/db = (2/B) sum e,   dL/dW = (2/B) sum (h e' + g x'),   g = W e,
 #
@@ -310,9 +310,95 @@ def chosen(typing: Any, word: Any, keep: Any, other: Any, where: Any, table: Any
 # was loaded is used more than once.
 
 
-# Places in `shape`, the whole numbers a kernel is told, and in `at`, where its scratch begins.
-N, D, SIZE, BLOCKS, BATCH, FORM, LAW, RELU, BIAS, GROUP, SINGLE, OFTEN, RARE, LAST = range(14)
-GRADIENT, HIDDEN, BACK, INPUT, ERROR, WEIGHT, VALUES = range(7)
+class Shape(NamedTuple):
+    """What is trained, and in which form its samples are drawn (`numba_engine.plan_of`).
+
+    Parameters
+    ----------
+    n, d, size : int
+        Features, dimensions, numbers of a model: n d + n up to a multiple of 16.
+    blocks : int
+        Blocks of columns in a flush.
+    batch, form, law : int
+        PATTERNS, GAPS or DENSE; BINARY, UNIFORM or EXPONENTIAL.
+    relu, bias : bool
+    group, single : int, bool
+        Features of a group, and whether one of them is on rather than all.
+    often, rare : int, bool
+        Patterns with a table of their own, and whether there are others.
+    last : int
+        The last value of the table of gaps.
+    """
+
+    n: int
+    d: int
+    size: int
+    blocks: int
+    batch: int
+    form: int
+    law: int
+    relu: bool
+    bias: bool
+    group: int
+    single: bool
+    often: int
+    rare: bool
+    last: int
+
+
+class Places(NamedTuple):
+    """Where the parts of the scratch begin."""
+
+    gradient: int
+    hidden: int
+    back: int
+    input: int
+    error: int
+    weight: int
+    values: int
+
+
+class Job(NamedTuple):
+    """All that the kernel is told of one model.
+
+    Parameters
+    ----------
+    model : (3 size + n,) array
+        Parameters, both moments, importance; changed.
+    numbers : array
+        Scratch, zero wherever it may be read; left so.
+    state : (WORDS,) array of uint64
+        Of the random numbers; changed.
+    bits, counts : integer scratch
+        BITS random words; counts of the patterns, and the list of rare ones met.
+    spent : (2,) array of int64
+        How many of the words and values drawn ahead are used up.
+    starts, members : integer arrays
+        Of the patterns.
+    keep, other, where : arrays
+        Alias tables.
+    accept : array of uint64
+        Gaps: a word below this keeps the event of a group; 0 keeps all.
+    levels : array
+        Dense: S of each feature, then 1 / S of each.
+    """
+
+    shape: Shape
+    at: Places
+    model: NDArray[np.floating]
+    numbers: NDArray[np.floating]
+    state: NDArray[np.uint64]
+    bits: NDArray[np.uint64]
+    counts: NDArray[np.int64]
+    spent: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    members: NDArray[np.int64]
+    keep: NDArray[np.uint64]
+    other: NDArray[np.int64]
+    where: NDArray[np.int64]
+    accept: NDArray[np.uint64]
+    levels: NDArray[np.floating]
+
 
 fast = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -382,9 +468,9 @@ def _up(model: Any, s: Any, n: int, d: int, h: int, z: int, blocks: int) -> None
 
 
 @fast
-def _outer(s: Any, at: Any, n: int, d: int, blocks: int, zero: Any) -> None:
+def _outer(s: Any, at: Places, n: int, d: int, blocks: int, zero: Any) -> None:
     """Add h e' + (W e) x' to the gradient of W, two rows and two columns at a time."""
-    g, h, back, x, e = at[GRADIENT], at[HIDDEN], at[BACK], at[INPUT], at[ERROR]
+    g, h, back, x, e = at.gradient, at.hidden, at.back, at.input, at.error
     for c in range(0, d - 1, 2):
         for i in range(0, n - 1, 2):
             one, two, three, four = splat(zero), splat(zero), splat(zero), splat(zero)
@@ -416,15 +502,16 @@ def _outer(s: Any, at: Any, n: int, d: int, blocks: int, zero: Any) -> None:
 
 
 @fast
-def flush(model: Any, s: Any, at: Any, shape: Any, blocks: int, want: bool, zero: Any) -> float:
+def flush(job: Job, blocks: int, want: bool, zero: Any) -> float:
     """Add the gradient of the columns in scratch; their loss if wanted. Clears the columns."""
-    n, d, relu = shape[N], shape[D], shape[RELU] != 0
-    x, e, w = at[INPUT], at[ERROR], at[WEIGHT]
-    importance, biases = 3 * shape[SIZE], at[GRADIENT] + n * d
-    _down(model, s, n, d, x, at[HIDDEN], blocks, zero)
+    model, s, at, shape = job.model, job.numbers, job.at, job.shape
+    n, d, relu = shape.n, shape.d, shape.relu
+    x, e, w = at.input, at.error, at.weight
+    importance, biases = 3 * shape.size, at.gradient + n * d
+    _down(model, s, n, d, x, at.hidden, blocks, zero)
     few = d < 4
     if not few:
-        _up(model, s, n, d, at[HIDDEN], e, blocks)
+        _up(model, s, n, d, at.hidden, e, blocks)
     lost = 0.0
     for i in range(n):
         scale, sums, squares = splat(model[importance + i]), splat(zero), splat(zero)
@@ -434,7 +521,7 @@ def flush(model: Any, s: Any, at: Any, shape: Any, blocks: int, want: bool, zero
             if few:
                 z = splat(model[n * d + i])
                 for c in range(d):
-                    z = fma(splat(model[c * n + i]), load(s, at[HIDDEN] + 16 * (k * d + c)), z)
+                    z = fma(splat(model[c * n + i]), load(s, at.hidden + 16 * (k * d + c)), z)
             else:
                 z = load(s, e + place)
             r = sub(where_positive(z, z), v) if relu else sub(z, v)
@@ -447,7 +534,7 @@ def flush(model: Any, s: Any, at: Any, shape: Any, blocks: int, want: bool, zero
         s[biases + i] += total(sums)
         if want:
             lost += total(squares)
-    _down(model, s, n, d, e, at[BACK], blocks, zero)
+    _down(model, s, n, d, e, at.back, blocks, zero)
     _outer(s, at, n, d, blocks, zero)
     for i in range(w, w + 16 * blocks, 16):
         store(s, i, splat(zero))
@@ -458,14 +545,13 @@ def flush(model: Any, s: Any, at: Any, shape: Any, blocks: int, want: bool, zero
 
 # Samples as columns, in three forms; what fills the scratch is flushed into the gradient.
 #
-#     patterns   few on/off patterns: how often each occurs is drawn (tables.py); a column each if
+#     patterns   few on/off patterns: how often each occurs is drawn; a column each if
 #                values are binary, else one for each sample
 #     gaps       from one feature (or group of them) that is on to the next
 #     dense      every cell, where features are on often
 #
 # Samples with nothing on never become columns in the first two: they are counted. Random words and
 # values are drawn ahead, many at a time; `spent` says how many of them are used up.
-
 
 PATTERNS, GAPS, DENSE = 0, 1, 2
 BINARY, UNIFORM, EXPONENTIAL = 0, 1, 2
@@ -499,34 +585,22 @@ def _values(state: Any, s: Any, start: int, count: int, law: int, one: Any) -> N
 
 
 @fast
-def by_patterns(
-    model: Any,
-    s: Any,
-    at: Any,
-    shape: Any,
-    state: Any,
-    bits: Any,
-    spent: Any,
-    counts: Any,
-    starts: Any,
-    members: Any,
-    keep: Any,
-    other: Any,
-    where: Any,
-    asked: bool,
-    one: Any,
-) -> tuple[float, int, int]:
+def by_patterns(job: Job, asked: bool, one: Any) -> tuple[float, int, int]:
     """One batch, by how often each on/off pattern occurs.
 
     Returns
     -------
     loss of the columns flushed, samples with nothing on, columns not flushed yet
     """
-    n, batch, law = shape[N], shape[BATCH], shape[LAW]
-    room, zero = 16 * shape[BLOCKS], one - one
-    x, w, values = at[INPUT], at[WEIGHT], at[VALUES]
+    s, at, shape, state = job.numbers, job.at, job.shape, job.state
+    bits, spent, counts = job.bits, job.spent, job.counts
+    starts, members = job.starts, job.members
+    keep, other, where = job.keep, job.other, job.where
+    n, batch, law = shape.n, shape.batch, shape.law
+    room, zero = 16 * shape.blocks, one - one
+    x, w, values = at.input, at.weight, at.values
     place, ready = spent[0], spent[1]
-    often, rare = shape[OFTEN], shape[RARE] != 0
+    often, rare = shape.often, shape.rare
     lost, column = 0.0, 0
     # How many samples have anything on, and how often each pattern occurs among them.
     if place == BITS:
@@ -596,7 +670,7 @@ def by_patterns(
             s[w + column] = one * count
             column += 1
             if column == room:
-                lost += flush(model, s, at, shape, shape[BLOCKS], asked, zero)
+                lost += flush(job, shape.blocks, asked, zero)
                 column = 0
         elif law != BINARY:
             for _ in range(count):
@@ -610,7 +684,7 @@ def by_patterns(
                 s[w + column] = one
                 column += 1
                 if column == room:
-                    lost += flush(model, s, at, shape, shape[BLOCKS], asked, zero)
+                    lost += flush(job, shape.blocks, asked, zero)
                     column = 0
         if j >= often:
             counts[p] = 0
@@ -619,35 +693,24 @@ def by_patterns(
 
 
 @fast
-def by_gaps(
-    model: Any,
-    s: Any,
-    at: Any,
-    shape: Any,
-    state: Any,
-    bits: Any,
-    spent: Any,
-    keep: Any,
-    other: Any,
-    where: Any,
-    accept: Any,
-    asked: bool,
-    one: Any,
-) -> tuple[float, int, int]:
+def by_gaps(job: Job, asked: bool, one: Any) -> tuple[float, int, int]:
     """One batch, from one group that is on to the next.
 
     Returns
     -------
     loss of the columns flushed, samples with nothing on, columns not flushed yet
     """
-    n, batch, law = shape[N], shape[BATCH], shape[LAW]
-    room, zero = 16 * shape[BLOCKS], one - one
-    x, w, values = at[INPUT], at[WEIGHT], at[VALUES]
+    s, at, shape, state = job.numbers, job.at, job.shape, job.state
+    bits, spent, accept = job.bits, job.spent, job.accept
+    keep, other, where = job.keep, job.other, job.where
+    n, batch, law = shape.n, shape.batch, shape.law
+    room, zero = 16 * shape.blocks, one - one
+    x, w, values = at.input, at.weight, at.values
     place, ready = spent[0], spent[1]
-    size, single = shape[GROUP], shape[SINGLE] != 0
+    size, single = shape.group, shape.single
     lost, column = 0.0, 0
     groups = n // size
-    last = shape[LAST]
+    last = shape.last
     cells = batch * groups
     cell, sample, active = -1, -1, 0
     base = x
@@ -679,7 +742,7 @@ def by_gaps(
             if sample >= 0:
                 column += 1
                 if column == room:
-                    lost += flush(model, s, at, shape, shape[BLOCKS], asked, zero)
+                    lost += flush(job, shape.blocks, asked, zero)
                     column = 0
             sample = row
             active += 1
@@ -708,25 +771,18 @@ def by_gaps(
 
 
 @fast
-def by_cells(
-    model: Any,
-    s: Any,
-    at: Any,
-    shape: Any,
-    state: Any,
-    levels: Any,
-    asked: bool,
-    one: Any,
-) -> tuple[float, int, int]:
+def by_cells(job: Job, asked: bool, one: Any) -> tuple[float, int, int]:
     """One batch, every cell of it.
 
     Returns
     -------
     loss of the columns flushed, samples with nothing on, columns not flushed yet
     """
-    n, batch, law = shape[N], shape[BATCH], shape[LAW]
-    room, zero = 16 * shape[BLOCKS], one - one
-    x, w = at[INPUT], at[WEIGHT]
+    s, at, shape, state = job.numbers, job.at, job.shape, job.state
+    levels = job.levels
+    n, batch, law = shape.n, shape.batch, shape.law
+    room, zero = 16 * shape.blocks, one - one
+    x, w = at.input, at.weight
     lost, column, off = 0.0, 0, 0
     while off < batch:
         base = x + (column >> 4) * n * 16
@@ -747,35 +803,34 @@ def by_cells(
         off += count
         column += 16
         if column == room:
-            lost += flush(model, s, at, shape, shape[BLOCKS], asked, zero)
+            lost += flush(job, shape.blocks, asked, zero)
             column = 0
     return lost, 0, column
 
 
 # The kernel of the compiled engine: whole stretches of one model's training, nothing leaves it.
 #
-# A step draws its samples as columns (`columns`), which are flushed into the gradient (`products`),
-# adds the gradient of the samples with nothing on, 2/B times relu(b) for each, all at once, and
-# makes the update of
-# Adam. Learning rates are those of `validate.training.step`.
-
+# A step draws its samples as columns, which are flushed into the gradient, adds the gradient of the
+# samples with nothing on, 2/B times relu(b) for each, all at once, and makes the update of Adam.
+# Learning rates are those of `validate.training.step`.
 
 SCALE, KEEP, FIRST, FRESH, SECOND, SQUARE, UNBIAS, TINY, STEP = range(9)
 
 
 @fast
-def finish(model: Any, s: Any, at: Any, shape: Any, off: int, rates: Any, zero: Any) -> float:
+def finish(job: Job, off: int, rates: NDArray[np.floating], zero: Any) -> float:
     """Samples with nothing on, then Adam; rates are those of this step (`STEP`)."""
-    n, size = shape[N], shape[SIZE]
-    g, bias, importance = at[GRADIENT], n * shape[D], 3 * size
+    model, s, at, shape = job.model, job.numbers, job.at, job.shape
+    n, size = shape.n, shape.size
+    g, bias, importance = at.gradient, n * shape.d, 3 * size
     lost = 0.0
     for i in range(n):
         b = model[bias + i]
-        if shape[RELU] != 0 and b <= zero:
+        if shape.relu and b <= zero:
             b = zero
         share = model[importance + i] * b * off
         lost += share * b
-        if shape[BIAS] != 0:
+        if shape.bias:
             s[g + bias + i] += share
         else:
             s[g + bias + i] = zero
@@ -798,47 +853,17 @@ def finish(model: Any, s: Any, at: Any, shape: Any, off: int, rates: Any, zero: 
 
 @fast
 def train(
-    model: Any,
-    s: Any,
-    at: Any,
-    shape: Any,
-    state: Any,
-    bits: Any,
-    counts: Any,
-    starts: Any,
-    members: Any,
-    keep: Any,
-    other: Any,
-    where: Any,
-    accept: Any,
-    levels: Any,
-    rates: Any,
-    want: Any,
-    losses: Any,
+    job: Job,
+    rates: NDArray[np.floating],
+    want: NDArray[np.bool_],
+    losses: NDArray[np.float64],
     one: Any,
 ) -> None:
     """Train one model for as many steps as `rates` has rows.
 
     Parameters
     ----------
-    model : (3 SIZE + n,) array
-        Parameters, both moments, importance; changed.
-    s : array
-        Scratch, zero wherever it may be read; left so.
-    at, shape : integer arrays
-        Where the parts of the scratch begin, and what is trained (names above).
-    state : (WORDS,) array of uint64
-        Of the random numbers; changed.
-    bits, counts : integer scratch
-        BITS random words; counts of the patterns, and the list of rare ones met.
-    starts, members : integer arrays
-        Of the patterns.
-    keep, other, where : arrays
-        Alias tables.
-    accept : array of uint64
-        Gaps: a word below this keeps the event of a group; 0 keeps all.
-    levels : array
-        Dense: S of each feature, then 1 / S of each.
+    job : Job
     rates : (T, 9) array
     want : (T,) array of bool
         Steps whose loss is recorded,
@@ -847,36 +872,18 @@ def train(
     one : float
         Says in which precision.
     """
-    form, batch, zero = shape[FORM], shape[BATCH], one - one
-    spent = np.array([BITS, POOL])
+    form, batch, zero = job.shape.form, job.shape.batch, one - one
+    job.spent[0], job.spent[1] = BITS, POOL
     for t in range(len(rates)):
         if form == PATTERNS:
-            lost, off, column = by_patterns(
-                model,
-                s,
-                at,
-                shape,
-                state,
-                bits,
-                spent,
-                counts,
-                starts,
-                members,
-                keep,
-                other,
-                where,
-                want[t],
-                one,
-            )
+            lost, off, column = by_patterns(job, want[t], one)
         elif form == GAPS:
-            lost, off, column = by_gaps(
-                model, s, at, shape, state, bits, spent, keep, other, where, accept, want[t], one
-            )
+            lost, off, column = by_gaps(job, want[t], one)
         else:
-            lost, off, column = by_cells(model, s, at, shape, state, levels, want[t], one)
+            lost, off, column = by_cells(job, want[t], one)
         if column > 0:
-            lost += flush(model, s, at, shape, (column + 15) >> 4, want[t], zero)
-        lost += finish(model, s, at, shape, off, rates[t], zero)
+            lost += flush(job, (column + 15) >> 4, want[t], zero)
+        lost += finish(job, off, rates[t], zero)
         losses[t] = lost / batch
 
 

@@ -34,6 +34,8 @@ from validate.training.step import EPSILON, first_weights, learning_rate
 if TYPE_CHECKING:
     import torch
 
+    from validate.training.kernels import Job, Shape
+
 TAIL = 2.0**-60
 """Chances below this are left out at the ends of a law."""
 
@@ -192,7 +194,6 @@ def counting(patterns: list[tuple[tuple[int, ...], float]], batch: int) -> Count
 # The form depends on the run alone: counts of patterns where there are few, gaps where features are
 # seldom on or on in groups, else every cell.
 
-
 PATTERNS = 1024
 """Most on/off patterns that are counted."""
 
@@ -290,11 +291,10 @@ def _patterns(found: Counting, law: Sampler, batch: int) -> Plan:
 # The compiled engine: one model a thread, whole stretches of training in one call (numba).
 #
 # How samples are drawn depends on the run alone (`plan_of`): counts of patterns where there are
-# few,
-# gaps where features are seldom on, else every cell. A model's weights, moments and samples stay in
-# the first-level cache; threads share nothing, so a result is the same in any company and for any
-# number of threads. The kernel is compiled at first use, once for each precision, and kept on disk.
-
+# few, gaps where features are seldom on, else every cell. A model's weights, moments and samples
+# stay in the first-level cache; threads share nothing, so a result is the same in any company and
+# for any number of threads. The kernel is compiled at first use, once for each precision, and kept
+# on disk.
 
 SCRATCH = 24 * 1024
 """Bytes that the columns of a flush may take: they and the model should fit the smallest cache."""
@@ -352,8 +352,8 @@ class NumbaEngine(Engine):
         lanes = NumbaLanes(runs)
         n, found = runs[0].setting.n, [lanes.weights()]
         for t in range(x.shape[1]):
-            for lane, model in enumerate(lanes.models):
-                lanes.feed(model, x[lane, t].reshape(n, -1), t)
+            for lane in range(len(runs)):
+                lanes.feed(lane, x[lane, t].reshape(n, -1), t)
             found.append(lanes.weights())
         lanes.close()
         return np.stack(found, axis=1)
@@ -378,7 +378,7 @@ class NumbaLanes:
         self.states = np.stack([_seeds(run, WORDS) for run in runs])
         self.plans = [plan_of(run.setting, self.recipe) for run in runs]
         self.blocks = _blocks(self.n, self.d, self.kind)
-        self.shapes = np.array([self._shape(run) for run in runs], dtype=np.int64)
+        self.shapes = [self._shape(run) for run in runs]
         self.chunk = _chunk(runs)
         self.every = _every(self.recipe)
         self.done = 0
@@ -395,7 +395,7 @@ class NumbaLanes:
     def keep(self, lanes: Sequence[int]) -> None:
         kept = list(lanes)
         self.models, self.states = self.models[kept], self.states[kept]
-        self.shapes = self.shapes[kept]
+        self.shapes = [self.shapes[lane] for lane in kept]
         self.plans = [self.plans[lane] for lane in kept]
 
     def advance(self, count: int) -> list[tuple[int, Float]]:
@@ -433,16 +433,21 @@ class NumbaLanes:
     ) -> None:
         from validate.training.kernels import train
 
+        train(self._job(lane, scratch), rates, want, losses, self.kind.type(1.0))
+
+    def _job(self, lane: int, scratch: _Scratch) -> Job:
+        from validate.training.kernels import Job
+
         plan = self.plans[lane]
-        counts = np.zeros(2 * max(len(plan.starts), 1), np.int64)
-        train(
+        return Job(
+            self.shapes[lane],
+            scratch.at,
             self.models[lane],
             scratch.numbers,
-            scratch.at,
-            self.shapes[lane],
             self.states[lane],
             scratch.bits,
-            counts,
+            np.zeros(2 * max(len(plan.starts), 1), np.int64),
+            np.zeros(2, np.int64),
             plan.starts,
             plan.members,
             plan.keep,
@@ -450,40 +455,35 @@ class NumbaLanes:
             plan.where,
             plan.accept,
             plan.levels.astype(self.kind),
-            rates,
-            want,
-            losses,
-            self.kind.type(1.0),
         )
 
-    def _shape(self, run: Run) -> list[int]:
-        """What a kernel is told of a run, in the order of the names in `kernels`."""
-        plan, s = plan_of(run.setting, run.recipe), run.setting
-        law = ("binary", "uniform", "exponential").index(s.law)
-        drawn = sampler(s)
-        return [
-            self.n,
-            self.d,
-            self.padded,
-            self.blocks,
-            run.recipe.batch,
-            plan.form,
-            law,
-            int(s.relu),
-            int(s.bias),
-            drawn.size,
-            int(drawn.single),
-            plan.often,
-            int(plan.rare),
-            plan.last,
-        ]
+    def _shape(self, run: Run) -> Shape:
+        from validate.training.kernels import Shape
 
-    def feed(self, model: NDArray[Any], x: Float, t: int) -> None:
-        """One step on the samples x (n, B) as they are."""
-        from validate.training.kernels import INPUT, WEIGHT, finish, flush
+        plan, s, drawn = plan_of(run.setting, run.recipe), run.setting, sampler(run.setting)
+        return Shape(
+            n=self.n,
+            d=self.d,
+            size=self.padded,
+            blocks=self.blocks,
+            batch=run.recipe.batch,
+            form=plan.form,
+            law=("binary", "uniform", "exponential").index(s.law),
+            relu=bool(s.relu),
+            bias=bool(s.bias),
+            group=int(drawn.size),
+            single=bool(drawn.single),
+            often=int(plan.often),
+            rare=bool(plan.rare),
+            last=int(plan.last),
+        )
+
+    def feed(self, lane: int, x: Float, t: int) -> None:
+        """One step of a model on the samples x (n, B) as they are."""
+        from validate.training.kernels import finish, flush
 
         zero, scratch = self.kind.type(0.0), _Scratch(self)
-        s, at, shape = scratch.numbers, scratch.at, self.shapes[0]
+        job, s, at = self._job(lane, scratch), scratch.numbers, scratch.at
         B, room = x.shape[1], 16 * self.blocks
         for low in range(0, B, room):
             some = x[:, low : low + room]
@@ -492,23 +492,22 @@ class NumbaLanes:
             columns[:, : some.shape[1]] = some
             size = self.n * 16 * wide
             placed = columns.reshape(self.n, wide, 16).transpose(1, 0, 2).ravel()
-            s[at[INPUT] : at[INPUT] + size] = placed
-            s[at[WEIGHT] : at[WEIGHT] + some.shape[1]] = 1.0
-            flush(model, s, at, shape, wide, False, zero)
-        rates = rates_of(self.recipe, t, 1).astype(self.kind)
-        finish(model, s, at, shape, 0, rates[0], zero)
+            s[at.input : at.input + size] = placed
+            s[at.weight : at.weight + some.shape[1]] = 1.0
+            flush(job, wide, False, zero)
+        finish(job, 0, rates_of(self.recipe, t, 1).astype(self.kind)[0], zero)
 
 
 class _Scratch:
     """What one thread needs beside the models: gradients and columns."""
 
     def __init__(self, lanes: NumbaLanes) -> None:
-        from validate.training.kernels import BITS, POOL
+        from validate.training.kernels import BITS, POOL, Places
 
         n, d, blocks = lanes.n, lanes.d, lanes.blocks
         wide = 16 * blocks
         parts = (lanes.padded, d * wide, d * wide, n * wide, n * wide, wide, POOL)
-        self.at = np.concatenate([[0], np.cumsum(parts)[:-1]]).astype(np.int64)
+        self.at = Places(*(sum(parts[:i]) for i in range(len(parts))))
         self.numbers = np.zeros(sum(parts), lanes.kind)
         self.bits = np.zeros(BITS, np.uint64)
 

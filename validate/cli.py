@@ -59,8 +59,8 @@ LINE_EVERY = 30.0  # seconds between two lines of progress where standard error 
         packing validate quick
         packing validate polytopes --device cpu --out polytopes
         packing validate polytopes --out polytopes --resume
-        packing validate chapter --engine-backend loky --jobs 16
-        packing validate chapter --engine-backend dask:tcp://10.0.0.1:8786
+        packing validate polytopes --engine-backend loky --jobs 16
+        packing validate polytopes --engine-backend dask:tcp://10.0.0.1:8786
         packing validate my-suite.toml --json
         """,
 )

@@ -167,7 +167,7 @@ def mixture(setting: Setting) -> Truth:
 
 def keep_mixture(setting: Setting, found: Mixture) -> None:
     """Keep the best mixture of a setting for `mixture`, where many were found together."""
-    cache.write(_mixed(setting), {"answer": cache.encode(found)})
+    cache.remember(_mixed(setting), found)
 
 
 def _mixed(setting: Setting) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The report of a suite: one page that needs nothing else, and its tables as CSV and JSON.
 
-report.html   verdict, checks, negative controls, defeats, statements, what was trained, pictures
-              (inside the page), what was not shown, provenance
+report.html   verdict, checks, negative controls, defeats, sections of extensions, what was
+              trained, pictures (inside the page), what was not shown, provenance
 checks.csv    a row for each check;  runs.csv    a row for each trained model
 report.json   what `packing validate --json` prints, and the gaps
 and the files of the extensions that the suite uses
@@ -92,7 +92,7 @@ def _control(check: Check, one: Control) -> tuple[Any, ...]:
 
 
 def _cells(report: Report) -> Iterator[tuple[Any, ...]]:
-    """A row for each cell, and one for all cells of a map."""
+    """A row for each cell that no extension owns."""
     samples = _samples(report)
     for cell in report.suite.cells:
         if cell.owner:

@@ -21,9 +21,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from packing.formats import render
 from packing.plotting import PALETTE, new_figure
-from packing.results import Table
+from packing.results import Table, render
 from packing.types import Float
 from studies.maps import Found
 from theory.plotting import LIGHT, log_axis, ticks

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from packing.errors import BadInput
-from packing.formats import render
 from packing.plotting import check_path, save
+from packing.results import render
 from studies import registry, staircase, surplus
 from studies.claims import Book
 from validate.store import STORE, Store

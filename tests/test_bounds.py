@@ -21,17 +21,7 @@ from scipy.special import betainc, eval_gegenbauer
 from packing.algebra.balls import fraction, rational
 from packing.algebra.zonal import combine, expand, nowhere_positive, zonal
 from packing.arrangement import Arrangement
-from packing.bounds import (
-    Gap,
-    best,
-    bounds,
-    delsarte,
-    delsarte_cosine,
-    gap,
-    lines,
-    points,
-    skipped,
-)
+from packing.bounds import Gap, best, bounds, delsarte, delsarte_cosine, gap, lines, points, skipped
 from packing.bounds import spherical_codes as levenshtein
 from packing.bounds.bound import cosine_above
 from packing.bounds.line_systems import EQUIANGULAR, SHARP_LINES

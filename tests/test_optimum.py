@@ -29,17 +29,7 @@ from theory.features import Features
 from theory.global_search import Problem, Shape, least_norm, polish
 from theory.losses.expected import loss
 from theory.objective import Objective
-from theory.optima import (
-    CONSTANT,
-    DEDICATED,
-    FLAT,
-    GUIDED,
-    OFTEN,
-    OPEN,
-    RARE,
-    Optimum,
-    optimum,
-)
+from theory.optima import CONSTANT, DEDICATED, FLAT, GUIDED, OFTEN, OPEN, RARE, Optimum, optimum
 
 AGREE = 1e-9
 

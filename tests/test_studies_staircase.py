@@ -15,15 +15,7 @@ from packing.errors import BadInput
 from studies import ledger, staircase, tables
 from studies.claims import Book
 from studies.registry import load, parse
-from studies.staircase import (
-    dimensionality,
-    in_blocks,
-    landed,
-    on_level,
-    places,
-    rows_of,
-    stairs,
-)
+from studies.staircase import dimensionality, in_blocks, landed, on_level, places, rows_of, stairs
 from theory.losses.expected import loss
 from theory.mixtures import staircase as theory_staircase
 from theory.mixtures.gaussian_limit import many_features

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packing.errors import BadInput
-from packing.formats import FORMATS, render
+from packing.results import FORMATS, render
 
 COLUMNS = ["n", "max_cosine", "name"]
 ROWS = [

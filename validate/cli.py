@@ -16,15 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from packing.cli.app import (
-    DISAGREED,
-    NOT_REACHED,
-    OK,
-    Verb,
-    note,
-    progress_bar,
-    show,
-)
+from packing.cli.app import DISAGREED, NOT_REACHED, OK, Verb, note, progress_bar, show
 from packing.cli.options import JSON, writing
 from packing.cli.tables import FORMAT, print_table, table_target
 from packing.errors import BadInput

@@ -15,15 +15,7 @@ import numpy as np
 from packing.plotting import new_figure
 from packing.results import Result, Table, shown
 from packing.types import Float, Progress
-from validate.experiments import (
-    HIGHEST_SEED,
-    Measured,
-    Model,
-    Recipe,
-    Run,
-    Setting,
-    whole,
-)
+from validate.experiments import HIGHEST_SEED, Measured, Model, Recipe, Run, Setting, whole
 from validate.runner import ready
 
 MOST_MODELS = 10**6

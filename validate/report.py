@@ -23,8 +23,7 @@ from markupsafe import Markup
 
 from packing.errors import BadInput
 from packing.files import replacing
-from packing.formats import render
-from packing.results import Evidence, plain
+from packing.results import Evidence, plain, render
 from validate import markup, predict
 from validate import plotting as draw
 from validate.checks import MEANING, POWER, Check, Control, broken, count

@@ -37,8 +37,7 @@ from safetensors.numpy import load, save
 from packing import __version__
 from packing.errors import BadInput
 from packing.files import check_target, write_text
-from packing.formats import render
-from packing.results import plain
+from packing.results import plain, render
 from packing.types import Float
 from validate.experiments import Measured, Model, Recipe, Run, Setting, Trained
 

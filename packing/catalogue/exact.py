@@ -14,14 +14,7 @@ from math import comb
 
 import numpy as np
 
-from packing.algebra.number_fields import (
-    RATIONALS,
-    Field,
-    Number,
-    cosine_of_turn,
-    quadratic,
-    solve,
-)
+from packing.algebra.number_fields import RATIONALS, Field, Number, cosine_of_turn, quadratic, solve
 from packing.catalogue.entry_types import Claim, Entry, ExactGram, Row
 from packing.types import Float, Int
 

@@ -27,10 +27,10 @@ import click
 from packing import __version__
 from packing.errors import BadInput, NotReached
 from packing.files import remove_unfinished
-from packing.formats import console as console
-from packing.formats import facts as facts
-from packing.formats import grid as grid
 from packing.results import Result
+from packing.results import console as console
+from packing.results import facts as facts
+from packing.results import grid as grid
 from packing.results import plain as plain
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from packing.cli.options import (
 )
 from packing.errors import BadInput
 from packing.files import check_target, write_text
-from packing.formats import FORMATS, check_format, render
+from packing.results import FORMATS, check_format, render
 
 FORMAT = options(
     click.option(
@@ -58,7 +58,7 @@ class Kinds(Verb, Door):
     cls=Kinds,
     commands_at=TABLES,
     noun="table",
-    verb="packing.formats:render",
+    verb="packing.results:render",
     help="Tables: text, Markdown, CSV, JSON, LaTeX.",
     examples="""
         packing table arrangements -n 4-12 -d 3

@@ -1,1 +1,3 @@
 """The commands of the theory: loss, optimal, critical, phases and most tables."""
+
+from __future__ import annotations

@@ -21,14 +21,7 @@ from packing.errors import BadInput
 from packing.results import Result, Table, shown
 from packing.types import Float
 from packing.weights import Weights
-from theory.features import (
-    Binary,
-    Features,
-    Law,
-    Uniform,
-    question_facts,
-    question_values,
-)
+from theory.features import Binary, Features, Law, Uniform, question_facts, question_values
 from theory.losses import contour, fourier, rows, vertices
 from theory.losses.rows import EPS, RowLoss
 from theory.objective import PLAIN, Objective

@@ -20,12 +20,7 @@ from theory.symmetric.crossings import Crossing, Mixture, crossing, mixture
 from theory.symmetric.formatting import Printed, formula_text
 from theory.symmetric.one_orbit import ClosedForm, closed_form
 from theory.symmetric.orbits import OrbitForm, OrbitMinimum, Orbits, orbit_form
-from theory.symmetric.symmetry_breaking import (
-    Broken,
-    BrokenMinimum,
-    broken,
-    takeover,
-)
+from theory.symmetric.symmetry_breaking import Broken, BrokenMinimum, broken, takeover
 
 __all__ = [
     "Broken",

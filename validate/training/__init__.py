@@ -1,1 +1,3 @@
 """Training: trainer, engines (PyTorch, numba, CUDA), and whether they train alike."""
+
+from __future__ import annotations

@@ -30,14 +30,15 @@ from validate.training.engine import Engine
 from validate.training.numba_engine import rates_of
 from validate.training.step import first_weights
 
+if TYPE_CHECKING:
+    import torch
+
 if importlib.util.find_spec("numba") and importlib.util.find_spec("numba_cuda"):
     # names of the module, not of a function: the simulator replaces them there
     from numba import cuda
     from numba.cuda.random import xoroshiro128p_dtype
     from numba.cuda.random import xoroshiro128p_uniform_float64 as uniform
 
-if TYPE_CHECKING:
-    import torch
 
 CHUNK = 256
 """Steps of one launch; decisions fall after multiples of so many."""

@@ -32,7 +32,7 @@ from packing.results import Evidence
 from packing.types import Float
 from studies.claims import ALPHA, Book, Case, Finding, Measurement, Part, kept
 from theory.global_search import Problem, Shape
-from theory.mixtures import best_mixture, blocks
+from theory.mixtures import blocks, mixture_at
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from validate.experiments import Setting
 from validate.plotting import BLUE, ORANGE, png
@@ -145,7 +145,7 @@ def _target(setting: Setting) -> Target:
     if not found:
         raise BadInput(f"the catalogue has no arrangement of {n} vectors in R^{d}: give another")
     loss, name, W, b = min(found, key=lambda one: one[0])
-    mixture = best_mixture(n, d, S, law)
+    mixture = mixture_at(n, d, S, law)
     known, best, status = loss, name, str(Evidence.UNSETTLED)
     if mixture.loss < known * (1.0 - ROUNDING):
         known, best = mixture.loss, mixture.name

@@ -17,7 +17,7 @@ from packing.errors import BadInput
 from packing.results import Evidence
 from theory.features import Features
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture, block_loss
+from theory.mixtures import block_loss, mixture_at
 from theory.mixtures.block_table import variance
 from theory.mixtures.upper_bound import (
     GainBound,
@@ -122,7 +122,7 @@ def test_no_optimum_is_above(n: int, d: int, S: float, law: str) -> None:
 
 def test_no_mixture_is_above() -> None:
     for n, d, S in ((1000, 30, 0.3), (400, 10, 0.1), (3000, 10, 0.02), (300, 300, 0.1)):
-        found = best_mixture(n, d, S)
+        found = mixture_at(n, d, S)
         gain = n * S * (1.0 - S) - found.loss
         assert gain <= gain_bound(n, d, S).gain * (1.0 + 1e-9)
     assert not gain_bound(10_000, 10, 0.1).trivial
@@ -143,7 +143,7 @@ def test_no_block_is_above(law: str) -> None:
 def test_a_bound_with_dropped_factors_is_beaten() -> None:
     """Negative controls: a quarter of the proxy, or no quantiser's cost with T = 1."""
     n, d, S = 12, 2, 0.35
-    gain = n * S * (1 - S) - best_mixture(n, d, S).loss
+    gain = n * S * (1 - S) - mixture_at(n, d, S).loss
     s = proxy(S)
     assert gain > 2.0 * (s / 4.0) * log_regions(n, d, 1)
     assert gain < 2.0 * s * log_regions(n, d, 1) + n / 12.0

@@ -15,7 +15,7 @@ from packing.catalogue import entry
 from packing.errors import BadInput
 from theory.features import Features
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture, mixture_ladder, mixture_losses
+from theory.mixtures import mixture_at, mixture_ladder, mixture_losses
 from theory.mixtures.block_losses import uniform_minimum
 from theory.mixtures.mixture import assign, weighted_loss
 
@@ -74,7 +74,7 @@ def test_the_order_matters() -> None:
 
 def test_equal_importance_is_the_plain_programme() -> None:
     for n, d, law in ((7, 3, "binary"), (9, 4, "uniform")):
-        plain, even = best_mixture(n, d, 0.1, law), best_mixture(n, d, 0.1, law, [2.0] * n)
+        plain, even = mixture_at(n, d, 0.1, law), mixture_at(n, d, 0.1, law, [2.0] * n)
         assert even.loss == pytest.approx(2.0 * plain.loss, rel=1e-12)
         assert even.represented == plain.represented
 
@@ -82,7 +82,7 @@ def test_equal_importance_is_the_plain_programme() -> None:
 def test_the_loss_is_that_of_the_weights() -> None:
     """theory.loss of the weights the mixture names, feature by feature."""
     importance = [1.0, 0.05, 0.9, 0.8, 0.02, 0.7, 0.6]
-    found = best_mixture(7, 3, 0.05, "uniform", importance)
+    found = mixture_at(7, 3, 0.05, "uniform", importance)
     W, b, row = np.zeros((3, 7)), np.full(7, 0.025), 0
     for name, features in found.features:
         if name == "dedicated":
@@ -102,8 +102,8 @@ def test_the_loss_is_that_of_the_weights() -> None:
 
 def test_unequal_importance_restores_dedicated_features() -> None:
     """With equal importance a pair beats dedicated and ignored; with 1 and 0.01 it does not."""
-    assert best_mixture(2, 1, 0.2).name != "1 dedicated + 1 ignored"
-    found = best_mixture(2, 1, 0.2, "binary", [0.01, 1.0])
+    assert mixture_at(2, 1, 0.2).name != "1 dedicated + 1 ignored"
+    found = mixture_at(2, 1, 0.2, "binary", [0.01, 1.0])
     assert found.name == "1 dedicated + 1 ignored"
     assert found.features == (("dedicated", (1,)),)
     assert found.loss == pytest.approx(0.01 * 0.2 * 0.8, rel=1e-12)
@@ -117,7 +117,7 @@ def test_a_ladder_with_importance() -> None:
         at = np.array([rung.S])
         gap = mixture_losses(rung.denser, at) - mixture_losses(rung.sparser, at)
         assert abs(gap[0]) < 1e-9 * rung.loss
-        beside = best_mixture(4, 2, 0.999 * rung.S, "uniform", importance)
+        beside = mixture_at(4, 2, 0.999 * rung.S, "uniform", importance)
         assert beside.loss <= mixture_losses(rung.denser, np.array([0.999 * rung.S]))[0]
     plain = mixture_ladder(4, 2, "uniform")
     assert abs(found.rungs[0].S - plain.rungs[0].S) > 1e-3 * plain.rungs[0].S
@@ -131,8 +131,8 @@ def test_runs_are_filled_best_first() -> None:
 
 def test_bad_importance() -> None:
     with pytest.raises(BadInput, match="importance has shape"):
-        best_mixture(3, 1, 0.1, "binary", [1.0, 2.0])
+        mixture_at(3, 1, 0.1, "binary", [1.0, 2.0])
     with pytest.raises(BadInput, match="negative"):
-        best_mixture(3, 1, 0.1, "binary", [1.0, -2.0, 1.0])
+        mixture_at(3, 1, 0.1, "binary", [1.0, -2.0, 1.0])
     with pytest.raises(BadInput, match="too many"):
         assign([(1, 1)], [1.0], 10_000, [1.0] * 10_000)

@@ -16,13 +16,13 @@ from scipy.optimize import minimize_scalar
 from packing.errors import BadInput
 from theory.features import Features, law_named
 from theory.mixtures import (
-    best_mixture,
     compare_optimum,
     envelope,
     gains,
     irregular_phases,
     many_features,
     many_takeover,
+    mixture_at,
     ratio_at,
     staircase,
 )
@@ -192,7 +192,7 @@ def test_envelope_at_no_S() -> None:
 def test_the_staircase(law: str) -> None:
     n, d = 40, 5
     for step in staircase(n, d, [0.2, 0.02, 0.002], law):
-        mixed = best_mixture(n, d, step.S, law)
+        mixed = mixture_at(n, d, step.S, law)
         assert step.name == mixed.name
         assert sum(count for _, count in step.dimensionality) == mixed.represented
         total = sum(D * count for D, count in step.dimensionality)

@@ -23,6 +23,7 @@ from theory.mixtures import (
     blocks,
     envelope,
     gains,
+    mixture_at,
     mixture_ladder,
     mixture_losses,
     solve,
@@ -169,7 +170,7 @@ def test_a_greedy_programme_would_fail() -> None:
 
 @pytest.mark.parametrize("law", ["binary", "uniform"])
 def test_mixtures_and_names(law: str) -> None:
-    found = best_mixture(7, 4, 0.1, law)
+    found = mixture_at(7, 4, 0.1, law)
     assert found.name == " + ".join(
         [
             *(name if k == 1 else f"{k} {name}" for name, k in found.parts),
@@ -180,7 +181,7 @@ def test_mixtures_and_names(law: str) -> None:
     assert found.d_used <= 4
     assert found.loss == pytest.approx(mixture_losses(found, np.array([0.1]))[0], rel=1e-12)
     assert found.loss < 3 * float(variance(np.array(0.1), law))
-    assert best_mixture(3, 5, 0.1, law).name == "3 dedicated"
+    assert mixture_at(3, 5, 0.1, law).name == "3 dedicated"
 
 
 def test_the_ladder_of_two_features_in_one_dimension() -> None:
@@ -209,32 +210,32 @@ def test_ladder_rungs_are_crossings() -> None:
             assert float(rung.exact.low) - 1e-9 <= rung.S <= float(rung.exact.high) + 1e-9
     assert any(rung.exact is not None for rung in found.rungs)
     last = found.rungs[-1].S
-    assert best_mixture(6, 2, 0.99 * last, "uniform").name == found.rungs[-1].sparser.name
-    assert best_mixture(6, 2, 1.01 * last, "uniform").name == found.rungs[-1].denser.name
+    assert mixture_at(6, 2, 0.99 * last, "uniform").name == found.rungs[-1].sparser.name
+    assert mixture_at(6, 2, 1.01 * last, "uniform").name == found.rungs[-1].denser.name
 
 
 def test_trivial_and_bad_input() -> None:
     assert mixture_ladder(3, 4).S_star == 1.0
     with pytest.raises(BadInput, match="not a positive whole"):
-        best_mixture(0, 1, 0.1)
+        mixture_at(0, 1, 0.1)
     with pytest.raises(BadInput, match="no probabilities"):
-        best_mixture(3, 1, 1.7)
+        mixture_at(3, 1, 1.7)
     with pytest.raises(BadInput, match="unknown"):
-        best_mixture(3, 1, 0.1, "gamma")
+        mixture_at(3, 1, 0.1, "gamma")
     with pytest.raises(BadInput, match=r"d/n"):
         envelope(1.5, 0.1)
 
 
 def test_no_feature_on_is_a_limit() -> None:
-    found = best_mixture(5, 2, 0.0)
+    found = mixture_at(5, 2, 0.0)
     assert (found.S, found.loss) == (0.0, 0.0) and found.represented == 5
-    assert found.name == best_mixture(5, 2, 1e-4).name
+    assert found.name == mixture_at(5, 2, 1e-4).name
     assert block_loss(row("pentagon"), [0.0, 0.1])[0] == 0.0
 
 
 def test_a_law_without_a_fast_path_is_answered_by_numbers() -> None:
-    found = best_mixture(3, 1, 0.1, "exponential")
-    assert "up to" in found.advice and "up to" not in best_mixture(3, 1, 0.1).advice
+    found = mixture_at(3, 1, 0.1, "exponential")
+    assert "up to" in found.advice and "up to" not in mixture_at(3, 1, 0.1).advice
     assert found.evidence is Evidence.NUMERICAL
     form = closed_form("digon", "exponential").minimum(0.1)
     assert form.known == "numerical"
@@ -289,8 +290,8 @@ def test_the_envelope_bounds_every_mixture() -> None:
     for d, n in ((30, 100), (7, 80)):
         names, per_feature = envelope(d / n, 0.1)
         assert names
-        assert best_mixture(n, d, 0.1).loss >= n * per_feature * (1.0 - 1e-9)
-        assert best_mixture(20 * n, 20 * d, 0.1).loss < 20 * n * per_feature * 1.01
+        assert mixture_at(n, d, 0.1).loss >= n * per_feature * (1.0 - 1e-9)
+        assert mixture_at(20 * n, 20 * d, 0.1).loss < 20 * n * per_feature * 1.01
 
 
 def test_more_features_than_can_be_placed_are_ignored() -> None:
@@ -302,11 +303,11 @@ def test_more_features_than_can_be_placed_are_ignored() -> None:
         assert other.represented == one.represented and other.n == 10**9
         assert other.loss == pytest.approx(one.loss + (10**9 - 40) * one.S * (1 - one.S))
     at = many.rungs[0].S
-    assert many.rungs[0].loss == pytest.approx(best_mixture(10**9, 2, at).loss, rel=1e-12)
+    assert many.rungs[0].loss == pytest.approx(mixture_at(10**9, 2, at).loss, rel=1e-12)
 
 
 def test_constant_inputs_have_no_pairs() -> None:
-    at_one = best_mixture(3, 2, 1.0)  # a warning would be an error here
+    at_one = mixture_at(3, 2, 1.0)  # a warning would be an error here
     assert at_one.loss == 0.0 and not at_one.parts
 
 
@@ -348,3 +349,12 @@ def test_surplus_sequence_binary() -> None:
     assert at == pytest.approx(float(exact), abs=1e-9)
     best = gains([at * 0.999], "binary")
     assert best["M22 code"][0] > best["5-demicube"][0]
+
+
+def test_best_mixture_asks_as_the_other_verbs_do() -> None:
+    features = Features.of(6, 0.08, "uniform")
+    assert best_mixture(features, 2) == mixture_at(6, 2, 0.08, "uniform")
+    weighted = Features.of(4, 0.2, "binary", (1.0, 0.9, 0.8, 0.7))
+    assert best_mixture(weighted, 2) == mixture_at(4, 2, 0.2, "binary", (1.0, 0.9, 0.8, 0.7))
+    with pytest.raises(BadInput, match="different values of S"):
+        best_mixture(Features.of(2, (0.1, 0.2)), 1)

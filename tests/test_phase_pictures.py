@@ -31,7 +31,7 @@ from theory.diagrams import (
 )
 from theory.features import Features
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture, envelope
+from theory.mixtures import envelope, mixture_at
 from theory.mixtures.candidates import summed
 from theory.prototypes import (
     best,
@@ -200,7 +200,7 @@ def test_the_plane_is_the_envelope(plane: EnvelopeMap) -> None:
 def test_the_staircase_against_the_mixtures() -> None:
     found = staircase_of(12, 4, "binary", S_min=0.05, points=6)
     for i in (1, 4):
-        best_ = best_mixture(12, 4, float(found.S[i]))
+        best_ = mixture_at(12, 4, float(found.S[i]))
         assert found.phase[i] == best_.name and found.represented[i] == best_.represented
         assert found.D_star[i] == pytest.approx(summed(best_).D_star, rel=1e-6)
     assert found.D_star[0] > found.D_star[-1]

@@ -23,7 +23,7 @@ from packing.results import Evidence
 from theory.features import Features
 from theory.ladders import numerical_ladder
 from theory.losses.expected import loss
-from theory.mixtures import best_mixture, block_loss
+from theory.mixtures import block_loss, mixture_at
 from theory.mixtures.candidates import Certainty, largest_cosine, part, rival_mixtures, weakest
 from theory.symmetric import closed_form
 from theory.tables import (
@@ -131,7 +131,7 @@ def test_the_optimum_is_a_row_of_its_own() -> None:
 def test_many_features_have_rivals_too() -> None:
     found = rival_mixtures(60, 10, 0.1, "binary", most=8)
     assert len(found) == 8 and len({m.name for m in found}) == 8
-    assert found[0] == best_mixture(60, 10, 0.1)
+    assert found[0] == mixture_at(60, 10, 0.1)
     for m in found:
         assert m.d_used <= 10 and m.represented + m.ignored == 60
 
@@ -192,7 +192,7 @@ def test_critical_against_the_programme_on_both_sides() -> None:
             continue
         if S == 1.0:
             continue
-        below, above = (best_mixture(n, d, S * (1 + x)) for x in (-1e-8, 1e-8))
+        below, above = (mixture_at(n, d, S * (1 + x)) for x in (-1e-8, 1e-8))
         assert below.represented == n and below.name == row["sparser"]
         assert above.represented < n and above.name == row["denser"]
     known = {(row["n"], row["d"]): row["known"] for row in cells}
@@ -203,8 +203,8 @@ def test_critical_against_the_programme_on_both_sides() -> None:
 def test_critical_negative_control() -> None:
     """One cell's S* is not another's: the check above would see it."""
     four, five = (critical_table((n,), (2,), ("binary",)).records[0]["S_star"] for n in (4, 5))
-    assert best_mixture(5, 2, four * (1 - 1e-8)).represented < 5
-    assert best_mixture(4, 2, five * (1 + 1e-8)).represented == 4
+    assert mixture_at(5, 2, four * (1 - 1e-8)).represented < 5
+    assert mixture_at(4, 2, five * (1 + 1e-8)).represented == 4
 
 
 def test_critical_uniform() -> None:
@@ -270,16 +270,16 @@ def test_only_few_small_blocks_are_enclosed_unasked(monkeypatch: pytest.MonkeyPa
         return Evidence.ENCLOSED
 
     monkeypatch.setattr("theory.mixtures.candidates.evidence_of", slow)
-    small, large = best_mixture(5, 2, 0.1), best_mixture(400, 30, 0.02)
-    other = best_mixture(400, 30, 0.05)
+    small, large = mixture_at(5, 2, 0.1), mixture_at(400, 30, 0.02)
+    other = mixture_at(400, 30, 0.05)
     assert any(entry(name).n > 16 for name, _ in large.parts)
     quick = Certainty()
     assert quick.of(large, other, 0.03) == "numerical" and not asked
-    assert quick.of(small, best_mixture(5, 2, 0.3), 0.2) == "enclosed" and len(asked) == 1
-    quick.of(small, best_mixture(5, 2, 0.3), 0.2)
+    assert quick.of(small, mixture_at(5, 2, 0.3), 0.2) == "enclosed" and len(asked) == 1
+    quick.of(small, mixture_at(5, 2, 0.3), 0.2)
     assert len(asked) == 1  # the same crossing is not asked twice
     spent = Certainty(seconds=1.0, spent=2.0)
-    assert spent.of(small, best_mixture(5, 2, 0.3), 0.2) == "numerical"
+    assert spent.of(small, mixture_at(5, 2, 0.3), 0.2) == "numerical"
     every = Certainty(every=True, spent=100.0)
     assert every.of(large, other, 0.03) == "enclosed" and len(asked) == 2
 

@@ -158,7 +158,7 @@ def test_the_mixture_is_the_loss_of_its_weights(S: float, monkeypatch: pytest.Mo
     # Controls: other norms cost more, and other biases too.
     assert loss(1.05 * W, b, features=setting.features).total > 1.001 * stair.loss
     assert loss(W, b + 0.05, features=setting.features).total > 1.001 * stair.loss
-    monkeypatch.setattr(predict, "best_mixture", None)  # kept: it is not searched twice
+    monkeypatch.setattr(predict, "mixture_at", None)  # kept: it is not searched twice
     truth = predict.mixture(setting)
     assert truth.loss == stair.loss and math.isinf(truth.rounding) and truth.status == "unsettled"
     assert truth.represented == int(live.sum())

@@ -451,9 +451,9 @@ def test_rotations_are_measured():
 
 def test_a_dense_block_is_not_left_where_all_its_features_are_off():
     """Of 24 features at S = 0.02 each needs b < -0.5; from b near 0 the descent ends in W = 0."""
-    from theory.mixtures import best_mixture
+    from theory.mixtures import mixture_at
 
-    best = best_mixture(24, 4, 0.02)
+    best = mixture_at(24, 4, 0.02)
     assert best.name == "24-cell"
     assert predict.arranged(Setting(24, 4, 0.02), "24-cell").loss == pytest.approx(
         best.loss, rel=1e-6

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from theory.ladders import ladder as ladder
     from theory.losses.expected import Loss as Loss
     from theory.losses.expected import loss as loss
+    from theory.mixtures.mixture import Mixture as Mixture
+    from theory.mixtures.mixture import best_mixture as best_mixture
     from theory.objective import Objective as Objective
     from theory.optima import Optimum as Optimum
     from theory.optima import optimum as optimum
@@ -50,6 +52,7 @@ _NAMES = {
     "theory.optima": ("Optimum", "optimum"),
     "theory.crossings": ("Crossing", "Phase"),
     "theory.ladders": ("Branch", "Ladder", "critical", "ladder"),
+    "theory.mixtures.mixture": ("Mixture", "best_mixture"),
     "theory.objective": ("Objective",),
     "packing.weights": ("Weights", "read_weights", "save_weights"),
 }

@@ -32,7 +32,7 @@ from packing.types import Float
 from theory.features import Features
 from theory.ladders import Ladder, ladder
 from theory.losses.expected import loss
-from theory.mixtures import Mixture, best_mixture
+from theory.mixtures import Mixture, mixture_at
 from theory.mixtures import blocks as table
 from theory.mixtures.block_losses import binary_minimum, uniform_minimum
 from theory.mixtures.comparison import block_norms
@@ -150,7 +150,7 @@ def mixture(setting: Setting) -> Truth:
         If S or importance differ, or features are not independent.
     """
     S = one_S(setting)
-    best = _kept(_mixed(setting), lambda: best_mixture(setting.n, setting.d, S, setting.law))
+    best = _kept(_mixed(setting), lambda: mixture_at(setting.n, setting.d, S, setting.law))
     square, represented = float(best.dedicated), best.dedicated
     for name, many in best.parts:
         total, each = block_norms(name, S, setting.law)

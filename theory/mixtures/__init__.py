@@ -1,6 +1,6 @@
 """Mixtures of blocks: the best for n, d and S, their ladders, and the limit of many features.
 
-best_mixture(n, d, S, law)      the integer programme over catalogue blocks, solved exactly
+best_mixture(features, d)        the integer programme over catalogue blocks, solved exactly
 mixture_ladder(n, d, law)       where the best mixture changes as S falls
 surplus(law)                    best blocks for features in surplus, and the S of every change
 transitions(law)                the same, every S enclosed or an exact number
@@ -38,7 +38,7 @@ from theory.mixtures.gaussian_limit import (
     ratio_at,
 )
 from theory.mixtures.ladder import MixtureLadder, MixtureRung, mixture_ladder, mixture_losses
-from theory.mixtures.mixture import Mixture, best_mixture, solve
+from theory.mixtures.mixture import Mixture, best_mixture, mixture_at, solve
 from theory.mixtures.surplus_sequence import (
     SurplusPhase,
     Transition,
@@ -72,6 +72,7 @@ __all__ = [
     "irregular_phases",
     "many_features",
     "many_takeover",
+    "mixture_at",
     "mixture_ladder",
     "mixture_losses",
     "ratio_at",

@@ -20,7 +20,7 @@ from theory.features import Features
 from theory.mixtures.block_losses import binary_minimum, pair_minimum, uniform_minimum
 from theory.mixtures.block_table import blocks
 from theory.mixtures.gaussian_limit import many_features
-from theory.mixtures.mixture import LIMIT, Mixture, best_mixture
+from theory.mixtures.mixture import LIMIT, Mixture, mixture_at
 
 if TYPE_CHECKING:
     from theory.ladders import Ladder
@@ -138,7 +138,7 @@ def compare_optimum(
     """
     from theory.optima import optimum
 
-    mixed = best_mixture(n, d, S, law, importance)
+    mixed = mixture_at(n, d, S, law, importance)
     features = Features.of(n, S, law, importance)
     found = optimum(features, d, seed=seed, starts=starts)
     least = found.loss.total
@@ -183,7 +183,7 @@ def irregular_phases(
         inside = (low <= branch.S) & (high >= branch.S) & (branch.S < 1.0)
         rows = []
         for s, least in zip(branch.S[inside].tolist(), branch.loss[inside].tolist(), strict=True):
-            mixed = best_mixture(n, d, s, law)
+            mixed = mixture_at(n, d, s, law)
             if mixed.loss > 0.0:
                 rows.append((1.0 - least / mixed.loss, s, mixed.name))
         if rows and max(rows)[0] > LOWER:
@@ -218,7 +218,7 @@ def staircase(n: int, d: int, S: Sequence[float] | Float, law: str = "binary") -
         raise BadInput(f"n = {n}, d = {d}, law = {law!r}: give n > d and binary or uniform")
     steps = []
     for s in np.asarray(S, dtype=float).ravel().tolist():
-        mixed = best_mixture(n, d, s, law)
+        mixed = mixture_at(n, d, s, law)
         at = s if s > 0.0 else LIMIT
         square, shown = float(mixed.dedicated), [(1.0, mixed.dedicated)] * (mixed.dedicated > 0)
         for name, many in mixed.parts:

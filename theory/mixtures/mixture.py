@@ -573,7 +573,39 @@ class Mixture(Result):
         return [Table("Blocks of the mixture", ("block", "count"), shown)]
 
 
-def best_mixture(
+def best_mixture(features: Features, d: int) -> Mixture:
+    """The mixture of blocks, dedicated and ignored features with the least loss.
+
+    Parameters
+    ----------
+    features : Features
+        n features of one S; their law and importance. Biases and ReLU are on.
+    d : int
+        Dimensions.
+
+    Returns
+    -------
+    Mixture
+        The integer programme is solved exactly for the blocks' numerical losses: an upper bound on
+        the loss of the optimum.
+
+    Raises
+    ------
+    BadInput
+        If features differ in S, or d is no positive whole number.
+    """
+    S = np.unique(features.S)
+    if S.size > 1:
+        raise BadInput(
+            f"{S.size} different values of S: mixtures are known for features of one S; "
+            "ask theory.optimum"
+        )
+    equal = np.ptp(features.importance) == 0.0 and features.importance[0] == 1.0
+    importance = None if equal else features.importance
+    return mixture_at(features.n, d, float(S[0]), features.law.name, importance)
+
+
+def mixture_at(
     n: int,
     d: int,
     S: float,

@@ -2,7 +2,7 @@
 
     python benchmarks/mixtures.py [--large] [--grid]
 
-Each ladder: processor and clock seconds in a fresh cache of losses, rungs. The programme at one S
+Each ladder: processor and clock seconds in a fresh cache of losses, changes. The programme at one S
 inside the ladder, with the same blocks and losses, is also given to HiGHS (`scipy.optimize.milp`,
 no gap allowed); the two values must agree to 1e-9 relative, else exit 1. The ratio is HiGHS's time
 to ours. `--large` adds (10000, 1000); `--grid` sums the ladders of every n <= 12, d <= 4.
@@ -64,7 +64,7 @@ def one(n: int, d: int, law: str, S: float) -> bool:
     same = abs(ours - theirs) <= 1e-9 * ours
     ratio = (end - middle) / max(middle - start, 1e-9)
     print(
-        f"{n:6d} {d:5d}  {law:8s} {cpu:8.2f} {clock:8.2f} {len(ladder.rungs):6d}  {ratio:8.1f}"
+        f"{n:6d} {d:5d}  {law:8s} {cpu:8.2f} {clock:8.2f} {len(ladder.crossings):6d}  {ratio:8.1f}"
         f"  {'yes' if same else f'no: {ours!r} {theirs!r}'}",
         flush=True,
     )
@@ -89,7 +89,7 @@ def main() -> int:
     given = parser.parse_args()
     for law in LAWS:
         blocks(law)
-    print("     n     d  law      processor  clock  rungs  HiGHS/ours  agree")
+    print("     n     d  law      processor  clock  changes  HiGHS/ours  agree")
     sizes = (*SIZES, (10_000, 1_000)) if given.large else SIZES
     fine = [one(n, d, law, given.S) for n, d in sizes for law in LAWS]
     for law in LAWS if given.grid else ():

@@ -227,22 +227,22 @@ def sudden(book: Book, law: str) -> Finding:
     setting = Setting(n=5, d=2, S=0.5, law=law)
     ladder = predict.ladder_of(setting)
     star = 0.0 if ladder.S_star is None else ladder.S_star
-    rung = min(ladder.rungs, key=lambda one: abs(one.S - star))
+    change = min(ladder.crossings, key=lambda one: abs(one.S - star))
     cells = book.along(5, 2, law)
     low, under = max(((S, x) for S, x in cells if star > S), key=lambda x: x[0])
     high, over = min(((S, x) for S, x in cells if star < S), key=lambda x: x[0])
-    first = rung.order == "first"
+    first = change.order == "first"
     cases = [
         _norm(book, law, low, under),
         _gone(book, law, high, over),
         _both(f"models in the other phase at S = {low:g}", first, under.models, False),
         _both(f"models in the other phase at S = {high:g}", first, over.models, True),
     ]
-    others = ", ".join(f"{one.S:.4g} {one.order}" for one in ladder.rungs)
+    others = ", ".join(f"{one.S:.4g} {one.order}" for one in ladder.crossings)
     return Finding(
         (Part("a feature goes at once", tuple(cases)),),
-        predicted=f"At S* = {star:.5g} {rung.denser} gives way to {rung.sparser}, order: "
-        f"{rung.order}.",
+        predicted=f"At S* = {star:.5g} {change.denser} gives way to {change.sparser}, order: "
+        f"{change.order}.",
         note=f"Orders of all changes from S = 1 down: {others}.",
         picture=_norms(book, law, star),
     )

@@ -165,12 +165,12 @@ def test_zero_weights_and_duplicated_columns_are_answered(tmp_path: Path) -> Non
 def test_critical_keys_and_the_known_digon() -> None:
     values = answered(CRITICAL)
     # design sheet, observed: the equal-norm digon is the optimum for about 0.251 < S < 0.419
-    ends = [rung["S"] for rung in values["ladder"]]
+    ends = [change["S"] for change in values["ladder"]]
     assert any(abs(S - 0.251) < 2e-3 for S in ends) and any(abs(S - 0.419) < 2e-3 for S in ends)
     assert ends == sorted(ends, reverse=True)
-    for rung in values["ladder"]:
-        assert rung["bracket"][0] <= rung["S"] <= rung["bracket"][1]
-        assert rung["one_minus_S"] == 1.0 - rung["S"]
+    for change in values["ladder"]:
+        assert change["bracket"][0] <= change["S"] <= change["bracket"][1]
+        assert change["one_minus_S"] == 1.0 - change["S"]
 
 
 @pytest.mark.parametrize("size", ["-n 1 -d 1", "-n 3 -d 3", "-n 2 -d 4"])
@@ -183,21 +183,21 @@ def test_exact_rungs_are_roots_of_their_polynomials(own_cache: Path) -> None:
     """Fresh and from the cache; the polynomial changes sign at the S that the search found."""
     plain = answered(f"{CRITICAL}")
     for _ in range(2):
-        rungs = answered(f"{CRITICAL} --exact")["ladder"]
-        assert [rung["S"] for rung in rungs] == [rung["S"] for rung in plain["ladder"]]
-        exact = [rung for rung in rungs if rung["polynomial"]]
-        assert exact and all(rung["exact"]["known"] == "proved" for rung in exact)
-        for rung in exact:
-            near = [eval(rung["polynomial"], {"S": rung["S"] + e}) for e in (-1e-6, 1e-6)]
+        changes = answered(f"{CRITICAL} --exact")["ladder"]
+        assert [change["S"] for change in changes] == [change["S"] for change in plain["ladder"]]
+        exact = [change for change in changes if change["polynomial"]]
+        assert exact and all(change["exact"]["known"] == "proved" for change in exact)
+        for change in exact:
+            near = [eval(change["polynomial"], {"S": change["S"] + e}) for e in (-1e-6, 1e-6)]
             assert near[0] * near[1] < 0.0
-    assert all(rung["polynomial"] is None for rung in plain["ladder"])
+    assert all(change["polynomial"] is None for change in plain["ladder"])
 
 
 @pytest.mark.usefixtures("computed")
 def test_exact_says_where_it_has_nothing() -> None:
     result = run(f"{CRITICAL} --exact --no-bias --json")
     assert "polynomial stays null" in result.stderr
-    assert all(rung["polynomial"] is None for rung in json.loads(result.stdout)["ladder"])
+    assert all(change["polynomial"] is None for change in json.loads(result.stdout)["ladder"])
 
 
 @pytest.mark.usefixtures("computed")
@@ -474,7 +474,7 @@ def test_results_are_frames(pair: Any) -> None:
     pytest.importorskip("pandas")
     found = optimum(Features.of(3, 0.2), 2, starts=20)
     assert found.to_frame()["loss"].sum() == pytest.approx(found.loss.total, rel=1e-12)
-    assert pair.to_frame()["S"].tolist() == [rung.S for rung in pair.rungs]
+    assert pair.to_frame()["S"].tolist() == [change.S for change in pair.crossings]
     assert pair.branches[0].to_frame()["loss"].tolist() == pair.branches[0].loss.tolist()
 
 

@@ -81,7 +81,7 @@ class FakeLadder:
         power("pentagon", 2.0, 0.5),
         power("2 digon + 1 ignored", 0.9, 0.1, low=0.01),
     )
-    rungs: tuple[FakeRung, ...] = (FakeRung(0.136, "2 digon + 1 ignored", "pentagon"),)
+    crossings: tuple[FakeRung, ...] = (FakeRung(0.136, "2 digon + 1 ignored", "pentagon"),)
     represented: tuple[tuple[float, float, int], ...] = field(
         default=((0.136, 1.0, 4), (1e-4, 0.136, 5))
     )
@@ -217,12 +217,12 @@ def test_ladder_losses_are_shares_of_ignoring_everything(seen: list[Figure]) -> 
 @pytest.mark.parametrize(
     "ladder",
     [
-        FakeLadder(branches=(), rungs=(), represented=(), S_star=None, S_onset=None),
-        FakeLadder(branches=(power("one point", 1.0, 0.0, low=0.999),), rungs=()),
+        FakeLadder(branches=(), crossings=(), represented=(), S_star=None, S_onset=None),
+        FakeLadder(branches=(power("one point", 1.0, 0.0, low=0.999),), crossings=()),
         FakeLadder(law="exponential", bias=False),
         FakeLadder(branches=tuple(power(f"b{i}", 1.0 - 0.01 * i, 0.1) for i in range(40))),
         FakeLadder(
-            rungs=tuple(FakeRung(s, "a", "b", "continuous") for s in np.geomspace(0.9, 0.1, 40))
+            crossings=tuple(FakeRung(s, "a", "b", "continuous") for s in np.geomspace(0.9, 0.1, 40))
         ),
     ],
 )
@@ -233,8 +233,8 @@ def test_odd_ladders_are_drawn(seen: list[Figure], ladder: FakeLadder) -> None:
 
 def test_close_rungs_have_labels_apart(seen: list[Figure]) -> None:
     close = (0.1, 0.1001, 0.1002, 0.5, 0.999)
-    rungs = tuple(FakeRung(s, "2 digon + 1 ignored", "pentagon") for s in close)
-    draw_ladder(FakeLadder(rungs=rungs), "x.png")
+    changes = tuple(FakeRung(s, "2 digon + 1 ignored", "pentagon") for s in close)
+    draw_ladder(FakeLadder(crossings=changes), "x.png")
     seen[0].canvas.draw()
     boxes = [text.get_window_extent() for text in seen[0].axes[0].texts]
     assert len(boxes) == len(close)

@@ -222,8 +222,8 @@ def test_a_number_off_by_1e_8_is_seen() -> None:
 
     assert changed("loss-binary", lambda now: off(now, 1e-8))[0].startswith("answer.loss: ")
     assert changed("loss-binary", lambda now: off(now, 1e-11)) == []
-    rung = changed("critical-pair", lambda now: now["answer"]["ladder"][0].update(S=0.5 + 5e-9))
-    assert len(rung) == 1 and "answer.ladder.S" in rung[0]
+    change = changed("critical-pair", lambda now: now["answer"]["ladder"][0].update(S=0.5 + 5e-9))
+    assert len(change) == 1 and "answer.ladder.S" in change[0]
 
 
 def test_a_missing_key_is_seen_and_a_new_one_allowed() -> None:

@@ -112,15 +112,15 @@ def test_unequal_importance_restores_dedicated_features() -> None:
 def test_a_ladder_with_importance() -> None:
     importance = [1.0, 0.8, 0.5, 0.3]
     found = mixture_ladder(4, 2, "uniform", importance=importance)
-    assert found.status == "complete" and found.rungs
-    for rung in found.rungs:
-        at = np.array([rung.S])
-        gap = mixture_losses(rung.denser, at) - mixture_losses(rung.sparser, at)
-        assert abs(gap[0]) < 1e-9 * rung.loss
-        beside = mixture_at(4, 2, 0.999 * rung.S, "uniform", importance)
-        assert beside.loss <= mixture_losses(rung.denser, np.array([0.999 * rung.S]))[0]
+    assert found.status == "complete" and found.crossings
+    for change in found.crossings:
+        at = np.array([change.S])
+        gap = mixture_losses(change.denser, at) - mixture_losses(change.sparser, at)
+        assert abs(gap[0]) < 1e-9 * change.loss
+        beside = mixture_at(4, 2, 0.999 * change.S, "uniform", importance)
+        assert beside.loss <= mixture_losses(change.denser, np.array([0.999 * change.S]))[0]
     plain = mixture_ladder(4, 2, "uniform")
-    assert abs(found.rungs[0].S - plain.rungs[0].S) > 1e-3 * plain.rungs[0].S
+    assert abs(found.crossings[0].S - plain.crossings[0].S) > 1e-3 * plain.crossings[0].S
 
 
 def test_runs_are_filled_best_first() -> None:

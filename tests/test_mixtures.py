@@ -187,9 +187,9 @@ def test_mixtures_and_names(law: str) -> None:
 def test_the_ladder_of_two_features_in_one_dimension() -> None:
     """Against exact numbers: signs do not matter at 1/2, and the digon's takeovers."""
     found = mixture_ladder(2, 1)
-    assert pytest.approx(0.5, abs=1e-9) == found.rungs[0].S
-    for rung in found.rungs:
-        assert rung.denser.name != rung.sparser.name
+    assert pytest.approx(0.5, abs=1e-9) == found.crossings[0].S
+    for change in found.crossings:
+        assert change.denser.name != change.sparser.name
     assert found.S_star == 1.0
     assert [phase.name for phase in found.phases] == [
         "parallel pair",
@@ -202,16 +202,16 @@ def test_the_ladder_of_two_features_in_one_dimension() -> None:
 def test_ladder_rungs_are_crossings() -> None:
     found = mixture_ladder(6, 2, "uniform", exact=True)
     assert found.status == "complete"
-    for rung in found.rungs:
-        at = np.array([rung.S])
-        gap = mixture_losses(rung.denser, at) - mixture_losses(rung.sparser, at)
-        assert abs(gap[0]) < 1e-10 * rung.loss
-        if rung.exact is not None:
-            assert float(rung.exact.low) - 1e-9 <= rung.S <= float(rung.exact.high) + 1e-9
-    assert any(rung.exact is not None for rung in found.rungs)
-    last = found.rungs[-1].S
-    assert mixture_at(6, 2, 0.99 * last, "uniform").name == found.rungs[-1].sparser.name
-    assert mixture_at(6, 2, 1.01 * last, "uniform").name == found.rungs[-1].denser.name
+    for change in found.crossings:
+        at = np.array([change.S])
+        gap = mixture_losses(change.denser, at) - mixture_losses(change.sparser, at)
+        assert abs(gap[0]) < 1e-10 * change.loss
+        if change.exact is not None:
+            assert float(change.exact.low) - 1e-9 <= change.S <= float(change.exact.high) + 1e-9
+    assert any(change.exact is not None for change in found.crossings)
+    last = found.crossings[-1].S
+    assert mixture_at(6, 2, 0.99 * last, "uniform").name == found.crossings[-1].sparser.name
+    assert mixture_at(6, 2, 1.01 * last, "uniform").name == found.crossings[-1].denser.name
 
 
 def test_trivial_and_bad_input() -> None:
@@ -297,13 +297,15 @@ def test_the_envelope_bounds_every_mixture() -> None:
 def test_more_features_than_can_be_placed_are_ignored() -> None:
     """Nine or a billion in two dimensions: the same changes, the others ignored."""
     few, many = (mixture_ladder(n, 2, S_min=0.05) for n in (40, 10**9))
-    assert [rung.S for rung in few.rungs] == pytest.approx([rung.S for rung in many.rungs])
+    assert [change.S for change in few.crossings] == pytest.approx(
+        [change.S for change in many.crossings]
+    )
     for one, other in zip(few.phases, many.phases, strict=True):
         assert one.parts == other.parts and one.ignored + 10**9 - 40 == other.ignored
         assert other.represented == one.represented and other.n == 10**9
         assert other.loss == pytest.approx(one.loss + (10**9 - 40) * one.S * (1 - one.S))
-    at = many.rungs[0].S
-    assert many.rungs[0].loss == pytest.approx(mixture_at(10**9, 2, at).loss, rel=1e-12)
+    at = many.crossings[0].S
+    assert many.crossings[0].loss == pytest.approx(mixture_at(10**9, 2, at).loss, rel=1e-12)
 
 
 def test_constant_inputs_have_no_pairs() -> None:

@@ -252,7 +252,7 @@ def test_phases_beside_the_optimum_of_the_cache() -> None:
     answer = json.loads(said.stdout)
     optimum = [row for row in rows if row["ladder"] == "optimum"]
     assert len(optimum) == len(answer["ladder"]) + 1
-    assert [row["S_low"] for row in optimum[:-1]] == [rung["S"] for rung in answer["ladder"]]
+    assert [row["S_low"] for row in optimum[:-1]] == [change["S"] for change in answer["ladder"]]
     mixed = [row for row in rows if row["ladder"] == "mixtures"]
     for row in mixed:
         assert row["S_high"] > row["S_low"] and row["one_minus_S_low"] == 1 - row["S_low"]

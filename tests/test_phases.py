@@ -2,7 +2,7 @@
 
 Tolerances, fixed before any run:
 
-- a first-order rung: 1e-8 in S, a continuous one 1e-5 (what the ladder promises);
+- a first-order change: 1e-8 in S, a continuous one 1e-5 (what the ladder promises);
 - losses of one branch found twice: 1e-9 relative;
 - one-sided slopes by differences over h = 1e-5: 1e-4 relative. Rounding costs eps / h = 1e-11,
   the rest of the extrapolation h^2 times a third derivative, even where branches bend fast.
@@ -118,7 +118,7 @@ def crossing_by_hand(k: int) -> float:
 
 
 def crossing_problems(S: float, expected: float) -> list[str]:
-    """Whatever is wrong with the S of a first-order rung; empty if nothing."""
+    """Whatever is wrong with the S of a first-order change; empty if nothing."""
     away = abs(S - expected)
     return [] if away <= FIRST else [f"S = {S!r} is {away:.3g} from the crossing {expected!r}"]
 
@@ -135,21 +135,21 @@ def test_the_uneven_digons_are_other_branches() -> None:
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_digon_and_uneven_digon_cross_where_the_loss_by_hand_says(k: int) -> None:
-    rung = ladder_of(2, 1).rungs[1 + k]
+    change = ladder_of(2, 1).crossings[1 + k]
     expected = crossing_by_hand(k)
-    assert crossing_problems(rung.S, expected) == []
-    assert rung.order == "first"
-    assert [(str(rung.denser), str(rung.sparser))] == [
+    assert crossing_problems(change.S, expected) == []
+    assert change.order == "first"
+    assert [(str(change.denser), str(change.sparser))] == [
         [("uneven digon", "digon"), ("digon", "uneven digon")][k]
     ]
-    assert rung.loss == pytest.approx(digon(expected), rel=1e-7)
-    assert rung.bracket[0] <= expected <= rung.bracket[1]
+    assert change.loss == pytest.approx(digon(expected), rel=1e-7)
+    assert change.bracket[0] <= expected <= change.bracket[1]
 
 
 @pytest.mark.parametrize("k", [0, 1])
 @pytest.mark.parametrize("shift", [-1e-7, 1e-7, 1e-3])
 def test_a_shifted_crossing_is_rejected(k: int, shift: float) -> None:
-    assert crossing_problems(ladder_of(2, 1).rungs[1 + k].S + shift, crossing_by_hand(k)) != []
+    assert crossing_problems(ladder_of(2, 1).crossings[1 + k].S + shift, crossing_by_hand(k)) != []
     assert crossing_problems(crossing_by_hand(k) + shift, crossing_by_hand(k)) != []
 
 
@@ -173,11 +173,11 @@ def test_two_features_change_at_one_half_and_the_slope_jumps_there() -> None:
     assert left - right > 0.01
     for S in (0.49, 0.51):
         assert (below(S) < above(S)) == (S < 0.5)
-    rung = ladder_of(2, 1).rungs[0]
-    assert (str(rung.denser), str(rung.sparser)) == ("uneven parallel pair", "uneven digon")
-    assert abs(rung.S - 0.5) <= CONTINUOUS
-    assert rung.order == "first"
-    assert crossing_problems(rung.S, 0.5) == []
+    change = ladder_of(2, 1).crossings[0]
+    assert (str(change.denser), str(change.sparser)) == ("uneven parallel pair", "uneven digon")
+    assert abs(change.S - 0.5) <= CONTINUOUS
+    assert change.order == "first"
+    assert crossing_problems(change.S, 0.5) == []
 
 
 def test_the_ladder_of_two_features_by_name() -> None:
@@ -212,29 +212,29 @@ EVERY_LADDER = pytest.mark.parametrize("n,d,law,S_min", LADDERS)
 def inconsistencies(found: Ladder) -> list[str]:
     """Every way in which a ladder contradicts itself; empty if none."""
     out = []
-    rungs, edges = found.rungs, [1.0, *(r.S for r in found.rungs), found.S_min]
+    changes, edges = found.crossings, [1.0, *(r.S for r in found.crossings), found.S_min]
     if any(a <= b for a, b in itertools.pairwise(edges)):
         out.append(f"S does not fall: {edges}")
-    for a, b in itertools.pairwise(rungs):
+    for a, b in itertools.pairwise(changes):
         if a.sparser != b.denser:
             out.append(f"{a.sparser} below {a.S} but {b.denser} above {b.S}")
-    for rung in rungs:
-        low, high = rung.bracket
-        if not low <= rung.S <= high:
-            out.append(f"{rung.S} outside its bracket {rung.bracket}")
-        if high - low > 2.0 * (CONTINUOUS if rung.order == "continuous" else 1e-6):
-            out.append(f"{rung.order} bracket {rung.bracket} is wide")
-        if rung.order not in ("first", "continuous"):
-            out.append(f"order {rung.order!r}")
-    if len(found.branches) != len(rungs) + 1:
-        out.append(f"{len(found.branches)} branches for {len(rungs)} rungs")
+    for change in changes:
+        low, high = change.bracket
+        if not low <= change.S <= high:
+            out.append(f"{change.S} outside its bracket {change.bracket}")
+        if high - low > 2.0 * (CONTINUOUS if change.order == "continuous" else 1e-6):
+            out.append(f"{change.order} bracket {change.bracket} is wide")
+        if change.order not in ("first", "continuous"):
+            out.append(f"order {change.order!r}")
+    if len(found.branches) != len(changes) + 1:
+        out.append(f"{len(found.branches)} branches for {len(changes)} changes")
     for branch, (high, low) in zip(found.branches, itertools.pairwise(edges), strict=False):
         if branch.interval != (low, high):
             out.append(f"branch {branch.name} on {branch.interval}, not {(low, high)}")
-    for rung, above, below in zip(rungs, found.branches, found.branches[1:], strict=False):
-        if (rung.denser, rung.sparser) != (above.phase, below.phase):
+    for change, above, below in zip(changes, found.branches, found.branches[1:], strict=False):
+        if (change.denser, change.sparser) != (above.phase, below.phase):
             out.append(
-                f"at {rung.S}: {rung.denser} -> {rung.sparser}, "
+                f"at {change.S}: {change.denser} -> {change.sparser}, "
                 f"branches {above.name} -> {below.name}"
             )
     spans = found.represented
@@ -264,14 +264,14 @@ def test_ladders_are_consistent(n: int, d: int, law: str, S_min: float) -> None:
 
 def test_an_inconsistent_ladder_is_rejected() -> None:
     found = ladder_of(2, 1)
-    rungs = found.rungs
-    moved = dataclasses.replace(rungs[1], S=rungs[1].S + 1e-3)
-    renamed = dataclasses.replace(rungs[1], sparser=Phase("triangle", (Part("triangle", 1, 3),)))
+    changes = found.crossings
+    moved = dataclasses.replace(changes[1], S=changes[1].S + 1e-3)
+    renamed = dataclasses.replace(changes[1], sparser=Phase("triangle", (Part("triangle", 1, 3),)))
     for change in (
-        {"rungs": (rungs[0], moved, rungs[2])},
-        {"rungs": (rungs[0], renamed, rungs[2])},
-        {"rungs": rungs[1:]},
-        {"rungs": rungs[::-1]},
+        {"crossings": (changes[0], moved, changes[2])},
+        {"crossings": (changes[0], renamed, changes[2])},
+        {"crossings": changes[1:]},
+        {"crossings": changes[::-1]},
         {"S_star": None},
         {"S_onset": 0.5},
         {"represented": ((1e-4, 0.9, 2),)},
@@ -325,24 +325,24 @@ class Follower:
 
 
 def scan_points(found: Ladder, count: int) -> list[float]:
-    """About `count` S spread over the ladder, and one on either side of every rung."""
+    """About `count` S spread over the ladder, and one on either side of every change."""
     points = [
         *np.geomspace(found.S_min * 1.001, max(0.1, found.S_min * 1.01), count // 4),
         *np.linspace(0.1, 0.985, count - count // 4 + 1)[1:],
     ]
-    # Off a continuous rung by more than it is promised to, off the others by what tells losses
+    # Off a continuous change by more than it is promised to, off the others by what tells losses
     # apart: a slope jump of 1e-3 and more, times this, against 1e-12.
-    points = [S for S in points if all(abs(S - r.S) > 1e-4 * r.S for r in found.rungs)]
-    for rung in found.rungs:
-        away = 1e-4 if rung.order == "continuous" else 1e-6
-        points += [rung.S - away, rung.S + away]
+    points = [S for S in points if all(abs(S - r.S) > 1e-4 * r.S for r in found.crossings)]
+    for change in found.crossings:
+        away = 1e-4 if change.order == "continuous" else 1e-6
+        points += [change.S - away, change.S + away]
     return sorted(float(S) for S in points)
 
 
-def missed(found: Ladder, rungs: tuple[Crossing, ...], count: int) -> list[str]:
+def missed(found: Ladder, changes: tuple[Crossing, ...], count: int) -> list[str]:
     """Every S of a dense scan at which a search disagrees with the ladder's branch."""
     out = []
-    edges = [1.0, *(r.S for r in rungs), found.S_min]
+    edges = [1.0, *(r.S for r in changes), found.S_min]
     branches = {branch.interval: branch for branch in found.branches}
     for high, low in itertools.pairwise(edges):
         # the branch of most of this interval
@@ -370,24 +370,24 @@ def missed(found: Ladder, rungs: tuple[Crossing, ...], count: int) -> list[str]:
 @pytest.mark.slow
 def test_a_dense_scan_of_three_in_the_plane_misses_no_rung() -> None:
     found = ladder_of(3, 2)
-    assert missed(found, found.rungs, 50) == []
+    assert missed(found, found.crossings, 50) == []
 
 
 @pytest.mark.slow
 def test_a_dense_scan_of_two_uniform_features_misses_no_rung() -> None:
     found = ladder_of(2, 1, "uniform", 0.1)
-    assert missed(found, found.rungs, 36) == []
+    assert missed(found, found.crossings, 36) == []
 
 
 def test_a_missing_rung_is_noticed() -> None:
-    # The control of the scans, on binary pairs (cheap): leave out each rung in turn.
+    # The control of the scans, on binary pairs (cheap): leave out each change in turn.
     found = ladder_of(2, 1)
-    assert missed(found, found.rungs, 12) == []
-    for k in range(len(found.rungs)):
-        assert missed(found, found.rungs[:k] + found.rungs[k + 1 :], 12) != []
+    assert missed(found, found.crossings, 12) == []
+    for k in range(len(found.crossings)):
+        assert missed(found, found.crossings[:k] + found.crossings[k + 1 :], 12) != []
 
 
-# ---------------------------------------------------------------- the order of a rung
+# ---------------------------------------------------------------- the order of a change
 
 
 def envelope(found: Ladder) -> Callable[[float], float]:
@@ -399,14 +399,14 @@ def envelope(found: Ladder) -> Callable[[float], float]:
 def test_the_slope_jumps_at_first_order_rungs_only(n: int, d: int) -> None:
     found = ladder_of(n, d)
     value = envelope(found)
-    for rung in found.rungs:
-        left, right = slopes(value, rung.S)
+    for change in found.crossings:
+        left, right = slopes(value, change.S)
         scale = max(abs(left), abs(right))
-        if rung.order == "first":
+        if change.order == "first":
             # The lower of two crossing lines bends down.
-            assert left - right > JUMP * scale, f"no jump at {rung}"
+            assert left - right > JUMP * scale, f"no jump at {change}"
         else:
-            assert abs(left - right) < JUMP * scale, f"a jump at {rung}"
+            assert abs(left - right) < JUMP * scale, f"a jump at {change}"
 
 
 def test_slopes_of_known_functions() -> None:
@@ -426,7 +426,7 @@ def test_S_star_is_where_features_are_lost(n: int, d: int, law: str, S_min: floa
         assert S is not None
         assert searched(n, d, S * (1.0 - 1e-4), law).represented >= least
         if S < 1.0:
-            assert S in [rung.S for rung in found.rungs]
+            assert S in [change.S for change in found.crossings]
             assert searched(n, d, S * (1.0 + 1e-4), law).represented < least
     for low, high, count in found.represented:
         middle = float(np.sqrt(low * high))
@@ -437,16 +437,18 @@ def test_three_on_a_line_lose_one() -> None:
     # (3, 1) at S = 1/2 is where (2, 1) changes, and the third feature is ignored: blocks add.
     found = ladder_of(3, 1, "binary", 1e-3)
     assert found.S_star is not None and found.S_star < 0.5
-    assert any(crossing_problems(rung.S, 0.5) == [] for rung in found.rungs)
+    assert any(crossing_problems(change.S, 0.5) == [] for change in found.crossings)
     for k in (0, 1):
-        assert any(crossing_problems(rung.S, crossing_by_hand(k)) == [] for rung in found.rungs)
+        assert any(
+            crossing_problems(change.S, crossing_by_hand(k)) == [] for change in found.crossings
+        )
 
 
 @pytest.mark.parametrize("law", ["binary", "uniform", "exponential"])
 @pytest.mark.parametrize("n,d", [(1, 1), (1, 3), (2, 2), (3, 5)])
 def test_a_dimension_for_every_feature_is_no_ladder(n: int, d: int, law: str) -> None:
     found = ladder(Features.of(n, 0.5, law), d)
-    assert found.S_star == 1.0 and found.S_onset is None and found.rungs == ()
+    assert found.S_star == 1.0 and found.S_onset is None and found.crossings == ()
     assert found.represented == ((1e-4, 1.0, n),)
     assert [branch.name for branch in found.branches] == [f"{n} dedicated"]
     assert not np.any(found.branches[0].loss) and found.evidence is Evidence.PROVED
@@ -457,11 +459,11 @@ def test_a_dimension_for_every_feature_is_no_ladder(n: int, d: int, law: str) ->
 
 
 def test_a_higher_S_min_cuts_the_ladder_short() -> None:
-    # ... at the same rungs: another grid, the same truth.
+    # ... at the same changes: another grid, the same truth.
     whole, part = ladder_of(2, 1), ladder_of(2, 1, "binary", 0.3)
     assert inconsistencies(part) == []
-    assert len(part.rungs) == 2 and part.represented == ((0.3, 1.0, 2),)
-    for a, b in zip(whole.rungs, part.rungs, strict=False):
+    assert len(part.crossings) == 2 and part.represented == ((0.3, 1.0, 2),)
+    for a, b in zip(whole.crossings, part.crossings, strict=False):
         assert (a.denser, a.sparser, a.order) == (b.denser, b.sparser, b.order)
         assert crossing_problems(a.S, b.S) == []
 
@@ -473,18 +475,20 @@ def test_progress_is_told_and_a_seed_repeats() -> None:
     first = ladder(features, 1, progress=lambda *a: told.append(a), **options)
     assert told and all(isinstance(s, str) and 0.0 <= x <= 1.0 for s, x in told)
     again = ladder(features, 1, **options)
-    assert first.rungs == again.rungs and first.represented == again.represented
+    assert first.crossings == again.crossings and first.represented == again.represented
     for a, b in zip(first.branches, again.branches, strict=True):
         assert np.array_equal(a.W, b.W) and np.array_equal(a.loss, b.loss)
     other = ladder(features, 1, S_min=0.4, seed=6)
-    assert [r.sparser for r in other.rungs] == [r.sparser for r in first.rungs]
-    assert all(abs(a.S - b.S) <= 2.0 * FIRST for a, b in zip(first.rungs, other.rungs, strict=True))
+    assert [r.sparser for r in other.crossings] == [r.sparser for r in first.crossings]
+    assert all(
+        abs(a.S - b.S) <= 2.0 * FIRST for a, b in zip(first.crossings, other.crossings, strict=True)
+    )
 
 
 def test_importance_reaches_the_ladder() -> None:
     # A second feature of no importance costs nothing and is not represented: nothing changes.
     found = ladder(Features.of(2, 0.5, importance=[1.0, 0.0]), 1, S_min=0.1)
-    assert found.rungs == () and found.S_star == 1.0
+    assert found.crossings == () and found.S_star == 1.0
     assert found.represented == ((0.1, 1.0, 1),)
     assert float(np.max(found.branches[0].loss)) <= 1e-14
 

@@ -29,7 +29,7 @@ def words(text: str) -> list[str]:
 
 
 def disagreements(shown: str, printed: str) -> list[str]:
-    """Words that differ, and numbers that differ by more than a rung's promise of 1e-8."""
+    """Words that differ, and numbers that differ by more than a change's promise of 1e-8."""
     wrong = [f"{a} / {b}" for a, b in zip(words(shown), words(printed), strict=False) if a != b]
     for a, b in zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=False):
         if abs(float(a) - float(b)) > 1e-8:

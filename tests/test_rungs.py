@@ -1,4 +1,4 @@
-"""Exact forms of rungs against the numerical ladder, which knows no formula."""
+"""Exact forms of changes against the numerical ladder, which knows no formula."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from theory.losses.expected import loss
 from theory.objective import Objective
 from theory.symmetric import closed_form, crossing, mixture
 
-LOCATED = 1e-8  # what a numerical rung promises
+LOCATED = 1e-8  # what a numerical change promises
 
 
 SIZES = {"triangle": 3, "isosceles triangle": 3, "digon": 2, "uneven digon": 2, "pentagon": 5}
@@ -42,11 +42,11 @@ def pair() -> Ladder:
 
 def test_takeovers_of_the_uneven_digon_are_roots(pair: Ladder) -> None:
     """Both changes between digon and uneven digon: exact, at the S that the search found."""
-    forms = [x.exact for x in pair.rungs if x.exact is not None]
+    forms = [x.exact for x in pair.crossings if x.exact is not None]
     assert len(forms) == 2
     for form in forms:
         assert form.evidence is Evidence.PROVED and form.polynomial is not None
-        S = min((x.S for x in pair.rungs), key=lambda s: abs(s - float(form.text)))
+        S = min((x.S for x in pair.crossings), key=lambda s: abs(s - float(form.text)))
         assert float(form.text) == pytest.approx(S, abs=LOCATED)
         S_ = sympy.Symbol("S")
         root = sympy.Poly(sympy.sympify(form.polynomial, locals={"S": S_}), S_)
@@ -127,14 +127,14 @@ def test_a_wrong_place_gets_none() -> None:
 
 def test_exact_forms_are_part_of_the_answer(pair: Ladder) -> None:
     """What the ladder holds is what its JSON says; a model without formulas has none."""
-    for rung, said in zip(pair.rungs, pair.to_dict()["ladder"], strict=True):
-        assert said["polynomial"] == rung.polynomial
-        if rung.exact is None:
+    for change, said in zip(pair.crossings, pair.to_dict()["ladder"], strict=True):
+        assert said["polynomial"] == change.polynomial
+        if change.exact is None:
             assert said["exact"] is None and said["formulas"] == []
         else:
             assert said["exact"]["known"] == "proved" and said["formulas"][0]["block"] == "digon"
     bare = ladder(Features.of(2, 0.5), 1, objective=Objective(bias=False), S_min=0.2, exact=True)
-    assert all(rung.exact is None for rung in bare.rungs)
+    assert all(change.exact is None for change in bare.crossings)
 
 
 def test_phases_hold_their_blocks() -> None:

@@ -100,7 +100,7 @@ def kept(tmp_path_factory):
 def predictions_kept(own_cache, kept, monkeypatch):
     """One cache for this file, and the ladder of (3, 1) by hand: its S* = 0.18565 takes seconds."""
     monkeypatch.setenv("FEATURE_PACKING_CACHE", str(kept))
-    known = SimpleNamespace(S_star=0.18565, rungs=(), evidence="numerical")
+    known = SimpleNamespace(S_star=0.18565, crossings=(), evidence="numerical")
     monkeypatch.setattr(predict, "ladder_of", lambda setting: known)
 
 

@@ -232,15 +232,15 @@ def changes_between(tracker: Tracker, a: Point, b: Point, depth: int = 0) -> lis
         return left + changes_between(tracker, third, b, depth + 1)
     # Branches that merge meet at equal slopes: the change is continuous.
     order = "first" if tracker.slope_jump(S, lo, hi) > _JUMP else "continuous"
-    rungs = []
+    changes = []
     if order == "first" or (lo.name != hi.name and tracker.changes(S, a, lo, hi, b)):
-        rungs.append(Change(S, _bracket(lo, hi, S, order), order, lo, hi))
+        changes.append(Change(S, _bracket(lo, hi, S, order), order, lo, hi))
     # Either branch may also have changed its name on the way.
     if a.name != lo.name and lo.S < b.S:
-        rungs += changes_between(tracker, a, lo, depth + 1)
+        changes += changes_between(tracker, a, lo, depth + 1)
     if b.name != hi.name and hi.S > a.S:
-        rungs += changes_between(tracker, hi, b, depth + 1)
-    return rungs
+        changes += changes_between(tracker, hi, b, depth + 1)
+    return changes
 
 
 def _narrow(
@@ -377,7 +377,7 @@ class Ladder(Result):
         never lost, None if that fails at S_min already.
     S_onset : float or None
         The same for "more than d features".
-    rungs : tuple of Crossing
+    crossings : tuple of Crossing
         Every change of phase, S falling.
     represented : tuple of (low, high, count)
         Features represented, by intervals of S.
@@ -396,7 +396,7 @@ class Ladder(Result):
     S_min: float
     S_star: float | None
     S_onset: float | None
-    rungs: tuple[Crossing, ...]
+    crossings: tuple[Crossing, ...]
     represented: tuple[tuple[float, float, int], ...]
     branches: tuple[Branch, ...]
     evidence: Evidence
@@ -434,7 +434,7 @@ class Ladder(Result):
             "one_minus_S_onset": None if self.S_onset is None else 1.0 - self.S_onset,
             "S_min": self.S_min,
             "one_minus_S_min": 1.0 - self.S_min,
-            "ladder": [rung._values() for rung in self.rungs],
+            "ladder": [change._values() for change in self.crossings],
             "represented": [
                 {"from": low, "to": high, "count": count} for low, high, count in self.represented
             ],
@@ -455,12 +455,12 @@ class Ladder(Result):
             ("model", model_text(self.features, self.objective)),
             ("status", self.evidence),
             ("advice", self.advice),
-            *exact_facts(self.rungs),
+            *exact_facts(self.crossings),
         ]
 
     def _tables(self) -> list[Table]:
         columns = ["S", "1 - S", "denser", "sparser", "order"]
-        rows = [[x.S, 1.0 - x.S, str(x.denser), str(x.sparser), x.order] for x in self.rungs]
+        rows = [[x.S, 1.0 - x.S, str(x.denser), str(x.sparser), x.order] for x in self.crossings]
         ladder = Table(f"Ladder, from S = 1 down to {shown(self.S_min)}", columns, rows)
         spans = [[low, high, f"{count} of {self.n}"] for low, high, count in self.represented]
         counts = Table("Features represented", ["from S", "to S", "count"], spans)
@@ -476,8 +476,8 @@ class Ladder(Result):
             S, loss = branch.S[below], branch.loss[below]
             nothing = [ignoring_all(self.features.at(s), self.objective) for s in S]
             ax.plot(S, loss / np.array(nothing), label=branch.name)
-        for rung in self.rungs:
-            ax.axvline(rung.S, color="0.6", lw=0.8, ls="-" if rung.order == "first" else ":")
+        for change in self.crossings:
+            ax.axvline(change.S, color="0.6", lw=0.8, ls="-" if change.order == "first" else ":")
         ax.set(xscale="log", xlabel="S, chance that a feature is on", ylabel="loss / ignoring all")
         ax.legend(fontsize="small")
         return ax
@@ -549,12 +549,12 @@ def ladder(
         found = searched(features, d, objective, S_min, seed, starts, progress)
         found = replace(found, kept=asked is not None and disk.remember(asked, found))
     if exact and has_exact_forms(features, objective):
-        rungs = []
-        for done, rung in enumerate(found.rungs):
+        changes = []
+        for done, change in enumerate(found.crossings):
             if progress is not None:
-                progress("exact forms", done / len(found.rungs))
-            rungs.append(with_exact_form(rung, features.law.name))
-        found = replace(found, rungs=tuple(rungs))
+                progress("exact forms", done / len(found.crossings))
+            changes.append(with_exact_form(change, features.law.name))
+        found = replace(found, crossings=tuple(changes))
     return found
 
 
@@ -638,7 +638,7 @@ def _assemble(tracker: Tracker, points: list[Point], changes: list[Change], S_mi
         S_min=S_min,
         S_star=_threshold(represented, lambda c: c >= whole_set),
         S_onset=_threshold(represented, lambda c: c > shape.d),
-        rungs=tuple(
+        crossings=tuple(
             Crossing(q.S, q.bracket, above.phase, below.phase, q.order, q.lo.value)
             for q, (above, below) in zip(changes, pairwise(branches), strict=True)
         ),
@@ -714,7 +714,7 @@ def _all_dedicated(features: Features, d: int, objective: Objective, S_min: floa
         S_min=S_min,
         S_star=1.0,
         S_onset=None,
-        rungs=(),
+        crossings=(),
         represented=((S_min, 1.0, n),),
         branches=(Branch(phase, ends, np.zeros(2), counts, (S_min, 1.0), W, b),),
         evidence=Evidence.PROVED,

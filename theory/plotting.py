@@ -368,7 +368,9 @@ def plot_ladder(ladder: Ladder, ax: Axes | None = None) -> Axes:
 
 def _branches(top: Axes, ladder: Ladder, middle: Axes | None = None) -> list[Any]:
     """The branches, and what they lack of the best; the entries of a legend."""
-    on_ladder = [str(phase) for rung in ladder.rungs for phase in (rung.denser, rung.sparser)]
+    on_ladder = [
+        str(phase) for change in ladder.crossings for phase in (change.denser, change.sparser)
+    ]
     names = list(dict.fromkeys([*on_ladder, *(phase.name for phase in ladder.branches)]))
     style: dict[str, dict[str, Any]] = {
         name: {"color": PALETTE[k % len(PALETTE)], "ls": DASHES[(k // len(PALETTE)) % len(DASHES)]}
@@ -376,8 +378,8 @@ def _branches(top: Axes, ladder: Ladder, middle: Axes | None = None) -> list[Any
     }
     curves = [(phase.name, *_relative(ladder, phase)) for phase in ladder.branches]
     curves = [curve for curve in curves if curve[1].size]
-    # with the rungs among the S, two branches meet where they were computed to meet
-    places = [*(at for _, at, _ in curves), np.array([rung.S for rung in ladder.rungs])]
+    # with the changes among the S, two branches meet where they were computed to meet
+    places = [*(at for _, at, _ in curves), np.array([change.S for change in ladder.crossings])]
     S = np.unique(np.concatenate(places))
     values = [_at(S, at, loss) for _, at, loss in curves]
     low = np.min([np.full(S.size, np.inf), *values], axis=0)
@@ -394,16 +396,16 @@ def _branches(top: Axes, ladder: Ladder, middle: Axes | None = None) -> list[Any
     best_look: dict[str, Any] = {"color": "black", "lw": 5.0, "alpha": 0.18}
     top.plot(S, low, solid_capstyle="round", **best_look)
     top.set_ylabel("loss / loss of ignoring all")
-    left = _left([rung.S for rung in ladder.rungs] or [0.0], ladder.S_min)
+    left = _left([change.S for change in ladder.crossings] or [0.0], ladder.S_min)
     shown = [float(loss[at >= left].max(initial=0.0)) for _, at, loss in curves]
     top.set_ylim(0.0, 1.06 * (max(shown, default=1.0) or 1.0))
     if middle is not None:
         middle.set_ylabel("above the best, %")
         middle.set_ylim(-100.0 * EXCESS / 40.0, 100.0 * EXCESS)
     handles: list[Any] = [_line(label="optimum", **best_look)]
-    if any(rung.order == "first" for rung in ladder.rungs):
+    if any(change.order == "first" for change in ladder.crossings):
         handles.append(_line(color=GREY, lw=0.9, label="first-order crossing"))
-    if any(rung.order != "first" for rung in ladder.rungs):
+    if any(change.order != "first" for change in ladder.crossings):
         handles.append(_line(color=GREY, lw=0.9, ls=":", label="continuous change"))
     entries = [_line(lw=1.8, label=name, **style[name]) for name in names]
     return handles + _named(entries, MAX_LEGEND, lambda label: _line(color="none", label=label))
@@ -444,11 +446,11 @@ def _counts(axes: Axes, ladder: Ladder) -> None:
 
 def _frame(ladder: Ladder, *panels: Axes) -> None:
     """The crossings in every panel, and their axis in S."""
-    left = _left([rung.S for rung in ladder.rungs] or [0.0], ladder.S_min)
+    left = _left([change.S for change in ladder.crossings] or [0.0], ladder.S_min)
     for axes in panels:
-        for rung in ladder.rungs:
-            ls = "-" if rung.order == "first" else ":"
-            axes.axvline(rung.S, color=GREY, lw=0.9, ls=ls, zorder=0)
+        for change in ladder.crossings:
+            ls = "-" if change.order == "first" else ":"
+            axes.axvline(change.S, color=GREY, lw=0.9, ls=ls, zorder=0)
         _bare(axes)
         log_axis(axes, left, 1.0)
         beyond = _beyond(left, ladder.S_min)
@@ -457,7 +459,7 @@ def _frame(ladder: Ladder, *panels: Axes) -> None:
 
 def _mark_rungs(axes: Axes, ladder: Ladder) -> None:
     """S of every crossing above the upper panel, moved apart where they would overlap."""
-    S = sorted(rung.S for rung in ladder.rungs)
+    S = sorted(change.S for change in ladder.crossings)
     if not S:
         return
     left = np.log(_left(S, ladder.S_min))
@@ -576,7 +578,7 @@ def draw_phases(found: Phases, path: str | os.PathLike[str]) -> Path:
 def plot_losses(ladder: MixtureLadder, optimum: Ladder | None, ax: Axes | None = None) -> Axes:
     """Draw the losses of best mixture and optimum against S."""
     axes = ax if ax is not None else new_figure(8.0, 6.0).add_subplot()
-    changes = [rung.S for one in (ladder, optimum) if one is not None for rung in one.rungs]
+    changes = [change.S for one in (ladder, optimum) if one is not None for change in one.crossings]
     _losses(axes, ladder, optimum, _left(changes, ladder.S_min))
     axes.set_title(_phases_title(ladder, optimum), size=10)
     return axes

@@ -334,10 +334,10 @@ def _change(
     ladder: MixtureLadder, S: float | None, certain: Certainty
 ) -> tuple[str, str, Evidence]:
     """The mixtures just below and above S, and how a change there is known."""
-    for rung in ladder.rungs:
-        if rung.S == S:
-            known = certain.of(rung.sparser, rung.denser, rung.S)
-            return rung.sparser.name, rung.denser.name, known
+    for change in ladder.crossings:
+        if change.S == S:
+            known = certain.of(change.sparser, change.denser, change.S)
+            return change.sparser.name, change.denser.name, known
     only = ladder.phases[0 if S == 1.0 else -1].name
     return only, only, Evidence.PROVED if ladder.d >= ladder.n else Evidence.NUMERICAL
 
@@ -435,11 +435,11 @@ def phase_table(
     rows = []
     for i, (phase, high, low) in enumerate(spans(mixed)):
         known = Evidence.PROVED if mixed.d >= mixed.n else Evidence.NUMERICAL
-        if i < len(mixed.rungs):
+        if i < len(mixed.crossings):
             if progress is not None:
-                progress("enclosures", i / len(mixed.rungs))
-            rung = mixed.rungs[i]
-            known = certain.of(rung.sparser, rung.denser, rung.S)
+                progress("enclosures", i / len(mixed.crossings))
+            change = mixed.crossings[i]
+            known = certain.of(change.sparser, change.denser, change.S)
         rows.append(_phase("mixtures", phase.name, high, low, phase.represented, None, known))
     found = numerical_ladder(n, d, law, search=optimal, keep=keep, progress=progress)
     if found is not None:
@@ -456,7 +456,7 @@ def phase_table(
 def spans(ladder: MixtureLadder | Ladder) -> list[tuple[Any, float, float]]:
     """The phases of a ladder of either kind, with the highest and lowest S of each."""
     phases = ladder.phases if isinstance(ladder, MixtureLadder) else ladder.branches
-    edges = [1.0, *(rung.S for rung in ladder.rungs), ladder.S_min]
+    edges = [1.0, *(change.S for change in ladder.crossings), ladder.S_min]
     return list(zip(phases, edges[:-1], edges[1:], strict=True))
 
 

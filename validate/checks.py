@@ -344,7 +344,7 @@ def _wrong_star(setting: Setting, name: str, right: float) -> float | None:
     if name != "arrangement":
         found = predict.ladder_of(predict.misread_setting(setting, name)).S_star
         return 0.0 if found is None else found
-    others = [r.S for r in predict.ladder_of(setting).rungs if abs(r.S - right) > 1e-6]
+    others = [r.S for r in predict.ladder_of(setting).crossings if abs(r.S - right) > 1e-6]
     return min(others, key=lambda S: abs(S - right)) if others else None
 
 

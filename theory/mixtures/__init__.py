@@ -37,7 +37,7 @@ from theory.mixtures.gaussian_limit import (
     many_takeover,
     ratio_at,
 )
-from theory.mixtures.ladder import MixtureLadder, MixtureRung, mixture_ladder, mixture_losses
+from theory.mixtures.ladder import MixtureCrossing, MixtureLadder, mixture_ladder, mixture_losses
 from theory.mixtures.mixture import Mixture, best_mixture, mixture_at, solve
 from theory.mixtures.surplus_sequence import (
     SurplusPhase,
@@ -56,8 +56,8 @@ __all__ = [
     "IrregularPhase",
     "ManyFeatures",
     "Mixture",
+    "MixtureCrossing",
     "MixtureLadder",
-    "MixtureRung",
     "Step",
     "SurplusPhase",
     "Transition",

@@ -371,7 +371,7 @@ _NEAR, _TIE = 0.99, 1e-9  # above this S, mixtures that differ by less at S = 1 
 
 
 @dataclass(frozen=True)
-class MixtureRung:
+class MixtureCrossing:
     """An S at which the best mixture changes.
 
     Parameters
@@ -402,7 +402,7 @@ class MixtureLadder:
     ----------
     phases : tuple of Mixture
         S falling, each at one S where it is best.
-    rungs : tuple of MixtureRung
+    crossings : tuple of MixtureCrossing
         Between them.
     S_star : float or None
         Largest S0 such that for every S < S0 no feature is ignored; 1 if none ever is, None if
@@ -410,7 +410,7 @@ class MixtureLadder:
     S_onset : float or None
         The same for "more than d features are represented".
     status : {"complete", "coarse"}
-        Coarse if some rung is not settled.
+        Coarse if some change is not settled.
     """
 
     n: int
@@ -418,7 +418,7 @@ class MixtureLadder:
     law: str
     S_min: float
     phases: tuple[Mixture, ...]
-    rungs: tuple[MixtureRung, ...]
+    crossings: tuple[MixtureCrossing, ...]
     S_star: float | None
     S_onset: float | None
     status: str
@@ -447,7 +447,7 @@ def mixture_ladder(
     points : int, optional
         Values of S at which the programme is solved first; 60, or 24 where n d > LARGE.
     exact : bool
-        Make each rung's crossing exact or enclosed, where closed forms allow (equal importance).
+        Make each change's crossing exact or enclosed, where closed forms allow (equal importance).
     importance : (n,) array, optional
         Weights of the features in the loss; for n, d of moderate size. A phase is its blocks: which
         features they hold may change inside it.
@@ -501,7 +501,7 @@ def mixture_ladder(
     pending: list[tuple[Mixture, ...]] = [
         (one, other) for one, other in itertools.pairwise(found) if _key(one) != _key(other)
     ]
-    rungs: list[MixtureRung] = []
+    changes: list[MixtureCrossing] = []
     for level in range(HALVINGS + 1):
         if progress is not None:
             progress("crossings", level / (HALVINGS + 1))
@@ -518,27 +518,31 @@ def mixture_ladder(
             if better and level < HALVINGS:
                 following += [(pair[0], third), (third, pair[1])]
             else:
-                rungs.append(MixtureRung(float(s), x, pair[1], pair[0], not better))
+                changes.append(MixtureCrossing(float(s), x, pair[1], pair[0], not better))
         pending = following
         if not pending:
             break
-    rungs = _sharpened(rungs)
-    rungs.sort(key=lambda rung: -rung.S)
-    while rungs and weights is None and only_noise(rungs[0].sparser, rungs[0].denser, rungs[0].S):
-        found[-1] = rungs.pop(0).sparser
+    changes = _sharpened(changes)
+    changes.sort(key=lambda change: -change.S)
+    while (
+        changes
+        and weights is None
+        and only_noise(changes[0].sparser, changes[0].denser, changes[0].S)
+    ):
+        found[-1] = changes.pop(0).sparser
     if exact and weights is None:
-        rungs = [_exact(rung) for rung in rungs]
-    phases = (found[-1], *(rung.sparser for rung in rungs))
+        changes = [_exact(change) for change in changes]
+    phases = (found[-1], *(change.sparser for change in changes))
     return MixtureLadder(
         n,
         d,
         law,
         S_min,
         phases,
-        tuple(rungs),
-        _threshold(phases, rungs, n),
-        _threshold(phases, rungs, d + 1),
-        "complete" if all(rung.settled for rung in rungs) else "coarse",
+        tuple(changes),
+        _threshold(phases, changes, n),
+        _threshold(phases, changes, d + 1),
+        "complete" if all(change.settled for change in changes) else "coarse",
     )
 
 
@@ -576,52 +580,54 @@ def _more_ignored(ladder: MixtureLadder, n: int) -> MixtureLadder:
         v = float(variance(np.array(m.S), m.law))
         return replace(m, n=n, ignored=m.ignored + more, loss=m.loss + more * v)
 
-    rungs = tuple(
+    changes = tuple(
         replace(
-            rung,
-            loss=rung.loss + more * float(variance(np.array(rung.S), ladder.law)),
-            denser=one(rung.denser),
-            sparser=one(rung.sparser),
+            change,
+            loss=change.loss + more * float(variance(np.array(change.S), ladder.law)),
+            denser=one(change.denser),
+            sparser=one(change.sparser),
         )
-        for rung in ladder.rungs
+        for change in ladder.crossings
     )
-    return replace(ladder, n=n, phases=tuple(one(m) for m in ladder.phases), rungs=rungs)
+    return replace(ladder, n=n, phases=tuple(one(m) for m in ladder.phases), crossings=changes)
 
 
-def _sharpened(rungs: list[MixtureRung]) -> list[MixtureRung]:
-    """The same rungs after a Newton step on the losses themselves, all rungs at once."""
-    if not rungs:
-        return rungs
-    S = np.array([rung.S for rung in rungs])
-    pairs = [(rung.sparser, rung.denser) for rung in rungs]
+def _sharpened(changes: list[MixtureCrossing]) -> list[MixtureCrossing]:
+    """The same changes after a Newton step on the losses themselves, all changes at once."""
+    if not changes:
+        return changes
+    S = np.array([change.S for change in changes])
+    pairs = [(change.sparser, change.denser) for change in changes]
     step = 1e-5 * S
     slope = (differences(pairs, S + step) - differences(pairs, S - step)) / (2.0 * step)
     with np.errstate(divide="ignore", invalid="ignore"):
         move = -differences(pairs, S, exactly=True) / slope
     S = np.where(np.abs(move) < 1e-6 * S, S + move, S)
-    return [replace(rung, S=s) for rung, s in zip(rungs, S.tolist(), strict=True)]
+    return [replace(change, S=s) for change, s in zip(changes, S.tolist(), strict=True)]
 
 
-def _threshold(phases: Sequence[Mixture], rungs: Sequence[MixtureRung], count: int) -> float | None:
+def _threshold(
+    phases: Sequence[Mixture], changes: Sequence[MixtureCrossing], count: int
+) -> float | None:
     """The largest S0 below which every phase represents at least that many features."""
     if phases[-1].represented < count:
         return None
-    for rung, phase in zip(reversed(rungs), reversed(phases[:-1]), strict=True):
+    for change, phase in zip(reversed(changes), reversed(phases[:-1]), strict=True):
         if phase.represented < count:
-            return rung.S
+            return change.S
     return 1.0
 
 
-def _exact(rung: MixtureRung) -> MixtureRung:
-    """The same rung with its crossing enclosed; unchanged where closed forms do not reach."""
+def _exact(change: MixtureCrossing) -> MixtureCrossing:
+    """The same change with its crossing enclosed; unchanged where closed forms do not reach."""
     from theory.symmetric import crossing, mixture
 
     try:
         a, b = (
             mixture(*m.parts, ignored=m.ignored, dedicated=m.dedicated, law=m.law)
-            for m in (rung.sparser, rung.denser)
+            for m in (change.sparser, change.denser)
         )
-        width = 1e-6 * rung.S
-        return replace(rung, exact=crossing(a, b, rung.S - width, rung.S + width))
+        width = 1e-6 * change.S
+        return replace(change, exact=crossing(a, b, change.S - width, change.S + width))
     except (BadInput, NotReached):
-        return rung
+        return change

@@ -62,6 +62,13 @@ SEARCH = options(
         help="Riesz energy: sum over pairs of 1/r^s, 0 < s <= 100.",
     ),
 )
+TERMS = (
+    "Names: a digon is two opposite vectors in one dimension, a parallel pair two alike, uneven if "
+    "their lengths differ; a twin or a shadow lies along another's direction, as long or much "
+    "shorter; docs/glossary.md has the others."
+)
+"""One line on the words that stand in names, for the help of what prints them."""
+
 SEED = click.option(
     "--seed", type=Whole(0), default=0, metavar="K", help="Seed of the search.  [default: 0]"
 )

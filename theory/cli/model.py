@@ -29,6 +29,7 @@ from packing.cli.app import (
     progress_bar,
     show,
 )
+from packing.cli.options import TERMS
 from packing.errors import BadInput, NotReached
 from packing.files import check_target, replacing
 from packing.results import Evidence, Result
@@ -206,6 +207,7 @@ def loss_command(
     cls=Verb,
     verb="theory.optima:optimum",
     help="The arrangement of least expected loss.",
+    note=TERMS,
     examples="""
         packing optimal -n 5 -d 2 -S 0.1
         packing optimal -n 5 -d 2 -S 0.1 --law uniform --plot pentagon.png
@@ -262,6 +264,7 @@ def optimal_command(
     cls=Verb,
     verb="theory.ladders:ladder",
     help="Where the optimum changes as S falls.",
+    note="A crossing is an S at which the optimum changes. " + TERMS,
     examples="""
         packing critical -n 5 -d 2
         packing critical -n 5 -d 2 --law uniform --plot ladder.pdf

@@ -3,7 +3,7 @@
 Elhage et al. 2022 (Toy Models of Superposition; closed forms in the repository
 wattenberg/superposition) compare models that are not optimised: represented features have unit
 norms and no bias, ignored ones their best bias. Under these conditions each costs a polynomial in S
-of degree n, so its exact values at n + 1 rational S (`theory.closed_form`, uniform law) fix it:
+of degree n, so its exact values at n + 1 rational S (`theory.symmetric`, uniform law) fix it:
 nothing here is typed in. The last feature, called extra, has importance r and the others 1.
 
 Proved under the stated conditions. They are no optima: once norms and biases move, losses fall and

@@ -212,8 +212,8 @@ def dot(values: Float, w: Float) -> Float:
 #     r2(z) = z_+^2 - z^2/2 - P z/2,        r1(z) = z_+ - z/2 - P/4,
 #
 # so the few-on patterns enter with the same two kernels, and moments of the whole law complete
-# them.
-# One feature on needs ``law.tail``; two are taken only for a law that is a single value (binary).
+# them. One feature on needs ``law.tail``; two are taken only for a law that is a single value
+# (binary).
 
 
 SMALLEST_OFF = 1e-12

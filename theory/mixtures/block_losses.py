@@ -302,7 +302,7 @@ def _reach(c: Float, m: Float, S: Float, shift: float, left_out: float) -> float
 # of a few powers. What is left out decays like u^-8 and is bounded; the trapezoidal rule of step
 # h errs by e^(-2 pi c/h) relative (aliasing). For beta > 0 the line lies left of the pole at 0, c
 # < 0, which gives E[z_+^2 - z^2] instead: nothing grows, and E z^2 is added. Numerical: no ball
-# arithmetic; `theory.closed_form` encloses.
+# arithmetic; `theory.symmetric` encloses.
 
 
 LONGEST = 6.0
@@ -547,7 +547,7 @@ def _vertices(row: tuple[tuple[float, int], ...]) -> dict[int, tuple[Float, Floa
 # W = (w, t w) with 0 < |t| <= 1: t < 0 is an uneven digon, t > 0 a parallel pair. For given t and
 # active ReLUs the loss is quadratic in (rho, b_1, b_2), rho = w^2, so each has one stationary
 # point; what is returned is the loss there, whatever ReLUs are active: never below the truth. The
-# ratio t is searched on a grid and then closer, which is numerical. `theory.closed_form.broken`
+# ratio t is searched on a grid and then closer, which is numerical. `theory.symmetric.broken`
 # encloses it.
 
 

@@ -3,7 +3,7 @@
 A block is a catalogue entry whose vectors all see the same cosines and do not split into orthogonal
 parts, with one norm and one bias; under the binary law also two features in one dimension with
 unequal norms. With its symmetry broken a block may cost less, so every loss here is an upper bound
-on what its features need in its dimensions. Numerical, to 1e-10 relative (`theory.closed_form`
+on what its features need in its dimensions. Numerical, to 1e-10 relative (`theory.symmetric`
 encloses the same minima).
 """
 

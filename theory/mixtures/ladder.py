@@ -383,7 +383,7 @@ class MixtureCrossing:
     settled : bool
         False where a third mixture is better at S but the splitting ended.
     exact : Crossing or None
-        From `theory.closed_form.crossing`, where asked for and supported.
+        From `theory.symmetric.crossing`, where asked for and supported.
     """
 
     S: float

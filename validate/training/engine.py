@@ -80,12 +80,11 @@ def engine_for(name: str, run: Run, place: str) -> str:
 
 # The seam between training and what does the arithmetic: an Engine makes Lanes, Lanes make steps.
 #
-# What training means is said once (`validate.train`): first weights, learning rates, when a run has
-# diverged or reached a plateau, what is kept along the way. An engine says how K models of one
-# shape
-# are advanced together, each on fresh samples of its own. All engines make the same step, so given
-# the same samples they agree to rounding (`follow`); on samples of their own they agree in
-# distribution (`validate.training.equivalence`). The PyTorch engine is the reference.
+# What training means is said once (`validate.train`): first weights, learning rates, when a run
+# has diverged or reached a plateau, what is kept along the way. An engine says how K models of
+# one shape are advanced together, each on fresh samples of its own. All engines make the same
+# step, so given the same samples they agree to rounding (`follow`); on samples of their own they
+# agree in distribution (`validate.training.equivalence`). The PyTorch engine is the reference.
 
 
 class Lanes(Protocol):

@@ -90,13 +90,12 @@ _engine = engine  # `batches` has a parameter of that name
 # Train toy models, many at once.
 #
 # K models of one shape are advanced together by an engine (`validate.training.engine`), each on
-# samples of
-# its own. Nothing crosses from model to model: on a CPU a run's result is bitwise the same
-# alone, in
-# any batch and in any order. How many fit is worked out before anything is allocated.
+# samples of its own. Nothing crosses from model to model: on a CPU a run's result is bitwise the
+# same alone, in any batch and in any order. How many fit is worked out before anything is
+# allocated.
 #
-# All decisions about a run (plateau, divergence) fall at ends of its chunks, a number of steps that
-# depends on the run alone; a run that stopped is taken out and its neighbours go on.
+# All decisions about a run (plateau, divergence) fall at ends of its chunks, a number of steps
+# that depends on the run alone; a run that stopped is taken out and its neighbours go on.
 
 
 Status = Literal["finished", "plateau", "diverged"]

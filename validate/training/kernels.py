@@ -1,4 +1,4 @@
-"""Sixteen numbers at a time: the vector arithmetic that the compiled kernels are written in.
+"""The kernels of the compiled engine: vector arithmetic, products, columns of samples, a step.
 
 numba vectorises only loops it can prove free of aliases, which a kernel on shared scratch never is.
 So a vector of sixteen numbers is a type of its own here, kept in registers by the compiler, with

@@ -1,4 +1,7 @@
-"""Tables from which a kernel draws whole numbers with one look-up: alias tables (Walker 1977).
+"""The compiled engine: one model a thread, whole stretches of training in one call (numba).
+
+First the tables from which a kernel draws whole numbers with one look-up (alias tables, Walker
+1977), then how the samples of a run are drawn, then the engine; its kernels stand in `kernels`.
 
 A law on low, low + 1, ... is cut into 2^k cells of equal chance, each shared by at most two values;
 k random bits choose the cell and the other 64 - k one of the two (Vose 1991). Chances are right to

@@ -1,4 +1,4 @@
-"""Which runs train together, and how many, on which device and by which engine.
+"""The trainer: which runs train together, by which engine, and training from start to end.
 
 A batch holds runs that one engine can advance together (`Engine.alike`), as many as fit
 (`Engine.most`); memory is predicted before anything is allocated. No run's result depends on how

@@ -11,11 +11,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from packing.errors import BadInput
+from packing.results import Result, Table, shown
 from packing.types import Float, Int
 from packing.weights import read_weights, save_weights
 
@@ -35,8 +37,8 @@ DEVIATIONS = 6.0
 beyond, so that 1000 vectors are joined by noise alone once in a thousand times."""
 
 
-@dataclass(frozen=True, eq=False)
-class Arrangement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Arrangement(Result):
     """n vectors in R^d, one per column of W.
 
     Parameters
@@ -68,6 +70,40 @@ class Arrangement:
             raise BadInput("W holds NaN or infinity: give finite numbers")
         values.setflags(write=False)
         return Arrangement(values)
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "d": self.d,
+            "W": self.W,
+            "norms": self.norms,
+            "dimensionality": self.dimensionality,
+            "D_star": self.D_star,
+            "max_cosine": self.max_cosine,
+            "coherence": self.coherence,
+        }
+
+    def _facts(self) -> list[tuple[str, str]]:
+        return [
+            ("vectors", f"{self.n} in R^{self.d}"),
+            ("represented", f"{len(self.represented())}"),
+            ("largest cosine", shown(self.max_cosine)),
+            ("coherence", shown(self.coherence)),
+        ]
+
+    def _tables(self) -> list[Table]:
+        rows = zip(range(self.n), self.norms, self.dimensionality, strict=True)
+        return [Table("Vectors", ("feature", "norm", "D_i"), list(rows), {"norm": 6, "D_i": 6})]
+
+    def plot(self, ax: Any = None) -> Any:
+        """The Gram matrix into the axes; `packing.plotting` draws vectors too."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.figure().add_subplot()
+        most = float(np.abs(self.gram).max()) or 1.0
+        ax.imshow(self.gram, cmap="RdBu_r", vmin=-most, vmax=most)
+        return ax
 
     @property
     def n(self) -> int:

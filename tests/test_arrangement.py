@@ -249,3 +249,13 @@ def test_bad_input_is_one_sentence(W):
     with pytest.raises(BadInput) as error:
         Arrangement.from_weights(W)
     assert "give" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_arrangement_is_a_result() -> None:
+    made = Arrangement.from_weights([[1.0, -1.0, 0.0], [0.0, 0.0, 2.0]])
+    values = made.to_dict()
+    assert values["W"] == made.W.tolist() and values["max_cosine"] == 0.0
+    assert values["norms"] == [1.0, 1.0, 2.0] and values["coherence"] == 1.0
+    assert "3 in R^2" in repr(made) and "<table>" in made._repr_html_()
+    axes = made.plot()
+    assert axes.images[0].get_array().shape == (3, 3)

@@ -355,17 +355,6 @@ def draw_ladder(ladder: Ladder, path: str | os.PathLike[str]) -> Path:
     return _finished(figure, _ladder_title(ladder), handles, 3, target)
 
 
-def plot_ladder(ladder: Ladder, ax: Axes | None = None) -> Axes:
-    """Draw the losses of a ladder's branches against S, over that of ignoring every feature."""
-
-    def paint(axes: Axes, ladder: Ladder) -> tuple[str, list[Any]]:
-        handles = _branches(axes, ladder)
-        _frame(ladder, axes)
-        return _ladder_title(ladder), handles
-
-    return _alone(paint, ladder, ax)
-
-
 def _branches(top: Axes, ladder: Ladder, middle: Axes | None = None) -> list[Any]:
     """The branches, and what they lack of the best; the entries of a legend."""
     on_ladder = [

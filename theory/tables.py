@@ -32,7 +32,6 @@ from theory.mixtures.block_table import checked
 from theory.mixtures.candidates import (
     ENCLOSED,
     Certainty,
-    as_evidence,
     largest_cosine,
     part,
     rival_mixtures,
@@ -637,4 +636,4 @@ def _with_complement(row: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in row.items():
         out |= both(key, value) if key == "S" else {key: value}
-    return out | {"known": as_evidence(row["known"])}
+    return out | {"known": Evidence(row["known"])}

@@ -182,7 +182,7 @@ def _minimum(block: Block, S: float, law: str) -> tuple[float, float, float, Evi
             loss, rho, bias = (float(x.mid()) for x in (found.loss, found.rho, found.bias))
             # binary: the value of a rational function of S, so a formula, though shown in digits
             exact = law == "binary" and found.active > 0
-            return loss, rho, bias, Evidence.PROVED if exact else as_evidence(found.known)
+            return loss, rho, bias, Evidence.PROVED if exact else found.known
         except NotReached:
             pass
     quick = {"binary": binary_minimum, "uniform": uniform_minimum}
@@ -303,14 +303,9 @@ def evidence_of(a: Mixture, b: Mixture, S: float) -> Evidence:
     ]
     try:
         width = _WIDTH * S
-        return as_evidence(crossing(sides[0], sides[1], S - width, S + width, digits=9).known)
+        return crossing(sides[0], sides[1], S - width, S + width, digits=9).known
     except (BadInput, NotReached):
         return Evidence.NUMERICAL
-
-
-def as_evidence(known: str) -> Evidence:
-    """How a closed form is known: the words of formulas are exact and rigorous."""
-    return {"exact": Evidence.PROVED, "rigorous": Evidence.ENCLOSED}.get(known) or Evidence(known)
 
 
 def _difference(a: Mixture, b: Mixture) -> tuple[tuple[tuple[str, int], ...], int, int]:

@@ -5,6 +5,7 @@ Every import counts: at the top of a file, inside a function, and for types only
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,6 +70,16 @@ def test_no_circles(ours: Arrows) -> None:
 
 def test_no_import_points_upward(ours: Arrows) -> None:
     assert upward(ours) == []
+
+
+def test_no_module_is_imported_by_its_name_in_a_string() -> None:
+    """That would hide an arrow from the tests above; tables of names, as entry points, are none."""
+    root = Path(__file__).resolve().parents[1]
+    literal = re.compile(r"import_module\(\s*[\"'](packing|theory|validate|studies)\b")
+    assert literal.search('import_module("theory.plotting").draw()')
+    for room in ROOMS:
+        for file in (root / room).rglob("*.py"):
+            assert not literal.search(file.read_text(encoding="utf-8")), file
 
 
 def test_a_circle_and_an_upward_import_would_be_seen(

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -102,7 +101,9 @@ class EnvelopeMap(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the plane, coloured by the leading block, into the axes, which are returned."""
-        return import_module("theory.plotting").plot_diagram(self, ax)
+        from theory.plotting import plot_diagram
+
+        return plot_diagram(self, ax)
 
 
 def envelope_map(
@@ -242,7 +243,9 @@ class Staircase(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw D* against 1/S into the axes, which are returned."""
-        return import_module("theory.plotting").plot_staircase(self, ax)
+        from theory.plotting import plot_staircase
+
+        return plot_staircase(self, ax)
 
 
 def staircase_of(
@@ -386,7 +389,9 @@ class ImportanceMap(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the phases over (importance ratio, S) into the axes, which are returned."""
-        return import_module("theory.plotting").plot_importance(self, ax)
+        from theory.plotting import plot_importance
+
+        return plot_importance(self, ax)
 
 
 def importance_map(

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,15 +39,20 @@ from packing.types import Float
 from theory.features import law_named
 from theory.mixtures import mixture_losses
 from theory.mixtures.block_table import variance
+from theory.mixtures.comparison import spans
 from theory.prototypes import best
-from theory.tables import spans
 
 if TYPE_CHECKING:
-    from theory.diagrams import EnvelopeMap, ImportanceMap, Staircase
     from theory.ladders import Ladder
     from theory.mixtures import MixtureLadder
     from theory.optima import Optimum
-    from theory.tables import Phases
+
+# Results of `theory.diagrams` and `theory.tables`, which draw themselves by this file: they are
+# known here by what is drawn of them, so that no modules import in a circle.
+EnvelopeMap: TypeAlias = Any
+ImportanceMap: TypeAlias = Any
+Staircase: TypeAlias = Any
+Phases: TypeAlias = Any
 
 LIGHT = (
     *("#9ECAE1", "#FDBE85", "#A1D99B", "#E7C6DA"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from theory.mixtures.candidates import (
     summed,
     weakest,
 )
+from theory.mixtures.comparison import spans
 from theory.mixtures.mixture import Mixture, best_among, fitting, losses
 from theory.optima import optimum
 
@@ -388,7 +388,9 @@ class Phases(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses of both ladders against S into the axes, which are returned."""
-        return import_module("theory.plotting").plot_losses(self.mixtures, self.optimum, ax)
+        from theory.plotting import plot_losses
+
+        return plot_losses(self.mixtures, self.optimum, ax)
 
 
 def phase_table(
@@ -450,13 +452,6 @@ def phase_table(
             rows.append(_phase("optimum", phase.name, high, low, count, saves, known))
     title = f"Phases from S = 1 down to {S_MIN:g}, n = {n}, d = {d}, law {law}"
     return Phases(mixed, found, Table.of(title, rows, {"saves": 3}))
-
-
-def spans(ladder: MixtureLadder | Ladder) -> list[tuple[Any, float, float]]:
-    """The phases of a ladder of either kind, with the highest and lowest S of each."""
-    phases = ladder.phases if isinstance(ladder, MixtureLadder) else ladder.branches
-    edges = [1.0, *(change.S for change in ladder.crossings), ladder.S_min]
-    return list(zip(phases, edges[:-1], edges[1:], strict=True))
 
 
 def _phase(

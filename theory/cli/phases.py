@@ -8,7 +8,6 @@ draws it where --plot names a file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import click
@@ -91,8 +90,10 @@ def picture(
             if getattr(found, "optimum", found) is None:
                 tell_unsearched()
             if target is not None:
+                from theory import plotting
+
                 with writing(target), replacing(target) as temporary:  # whole or absent
-                    getattr(import_module("theory.plotting"), draw)(found, temporary)
+                    getattr(plotting, draw)(found, temporary)
                 _tell(plot)
             return OK
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from theory.features import Features
 from theory.mixtures.block_losses import binary_minimum, pair_minimum, uniform_minimum
 from theory.mixtures.block_table import blocks
 from theory.mixtures.gaussian_limit import many_features
+from theory.mixtures.ladder import MixtureLadder
 from theory.mixtures.mixture import LIMIT, Mixture, mixture_at
 
 if TYPE_CHECKING:
@@ -267,6 +268,13 @@ def _pair_norm(S: float, t: float, sign: int) -> float:
     return float(min(found, key=lambda one: one.fun).x[0])
 
 
+def spans(ladder: MixtureLadder | Ladder) -> list[tuple[Any, float, float]]:
+    """The phases of a ladder of either kind, with the highest and lowest S of each."""
+    phases = ladder.phases if isinstance(ladder, MixtureLadder) else ladder.branches
+    edges = [1.0, *(change.S for change in ladder.crossings), ladder.S_min]
+    return list(zip(phases, edges[:-1], edges[1:], strict=True))
+
+
 __all__ = [
     "Compared",
     "IrregularPhase",
@@ -274,5 +282,6 @@ __all__ = [
     "block_norms",
     "compare_optimum",
     "irregular_phases",
+    "spans",
     "staircase",
 ]
